@@ -1,0 +1,85 @@
+"""`python -m textcnn "headline"` and `python -m textcnn score in.csv out.csv`."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from textcnn.classifier import HeadlineClassifier, Prediction
+from textcnn.errors import TextCNNError
+from textcnn.scoring import score_csv
+
+BUNDLED = Path(__file__).parent.parent / "artifacts" / "default"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 for a mistake in the input."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    scoring = len(words) > 1 and words[0] == "score"  # the one word `score` alone is a headline
+    options = (_score_parser() if scoring else _headline_parser()).parse_args(words[1:] if scoring else words)
+    try:
+        model = HeadlineClassifier.from_pretrained(options.model)
+        if scoring:
+            scored = score_csv(
+                model, options.source, options.target,
+                column=options.column, encoding=options.encoding, progress=sys.stderr.isatty(),
+            )  # fmt: skip
+            blank = f" ({scored.blank_lines} blank lines passed over)" if scored.blank_lines else ""
+            print(f"{scored.rows:,} headlines classified{blank}: {options.target}")
+        else:
+            print(bars(model.predict(" ".join(options.headline))))
+    except TextCNNError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output closed it early, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def bars(prediction: Prediction) -> str:
+    """Return the distribution as bars for a terminal, with a word on what the model does not know."""
+    names = max(map(len, prediction.distribution))
+    room = max(10, min(40, shutil.get_terminal_size().columns - names - 10))
+    lines = [
+        f"{name:<{names}}  {probability:6.1%}  {'█' * round(probability * room)}".rstrip()
+        for name, probability in prediction.distribution.items()
+    ]
+    if not prediction.tokens:
+        lines.append("There was no word to read: this is what the model says of nothing.")
+    elif prediction.unknown:
+        unknown = ", ".join(dict.fromkeys(token.text for token in prediction.unknown))
+        lines.append(f"Words the model does not know: {unknown}")
+    return "\n".join(lines)
+
+
+def _headline_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m textcnn",
+        description="Say how likely a headline is Business, Sci/Tech, Sports or World.",
+        epilog="To classify a file: python -m textcnn score in.csv out.csv",
+    )
+    parser.add_argument("headline", nargs="+", help="the headline, with or without quotation marks")
+    _add_model(parser)
+    return parser
+
+
+def _score_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m textcnn score", description="Classify one column of a CSV and keep all the others."
+    )
+    parser.add_argument("source", type=Path, help="a CSV with a header")
+    parser.add_argument("target", type=Path, help="where to write the rows with the answers beside them")
+    parser.add_argument("--column", default="title", help="the column with the headlines (default: title)")
+    parser.add_argument("--encoding", default="utf-8-sig", help="of the source (default: UTF-8)")
+    _add_model(parser)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, default=BUNDLED, help="artifact folder (default: the bundled one)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

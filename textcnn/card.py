@@ -1,0 +1,118 @@
+"""The model card: README.md of an artifact folder, written from performance.json and the configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textcnn.config import Config
+
+__all__ = ["model_card"]
+
+_SOURCES = {
+    "AG News train": (
+        "the official AG News training titles (Zhang et al. 2015). AG's corpus of news articles is offered for "
+        "research and other non-commercial use, and what was learned from it carries these terms"
+    ),
+    "sample": "the invented sample headlines that ship with textcnn: enough to try the pipeline, not to use the model",
+    "csv": "a CSV of its maker's own",
+}
+
+
+def model_card(config: Config, performance: Mapping[str, Any], *, about_data: str = "") -> str:
+    """Return the text of the model card.
+
+    Args:
+        config: how the model was made.
+        performance: the content of performance.json.
+        about_data: a sentence on where the headlines come from and under which terms, where they are a CSV.
+    """
+    data, shipped = performance["data"], performance["shipped"]
+    origin = about_data or _SOURCES.get(data["origin"], data["origin"]) + "."
+    classes = ", ".join(data["classes"])
+    return f"""# textcnn: headline classifier, preset `{config.preset}`
+
+A convolutional network that reads a news headline and says how likely it is {classes}. It explains each answer exactly:
+which words fired which filters, and how much each word moved each class.
+
+## Use
+
+```python
+from textcnn import HeadlineClassifier
+
+model = HeadlineClassifier.from_pretrained("path/to/this/folder")
+print(model.predict("Stocks slide as oil prices hit a new high").distribution)
+```
+
+## Training data and terms
+
+Learned from {data["kept"]:,} headlines (sha256 of the file `{data["sha256"]}`): {origin}
+
+Rows read: {data["rows"]:,}. Dropped: {_counts(data["dropped"])}. Classes: {_counts(data["classes"])}.
+
+## Results
+
+{_measured(performance)}
+
+{_table(performance)}
+
+{_calibration(performance)}
+
+## What ships
+
+{_shipped(shipped)}
+
+## Limits
+
+It answers with one of its {len(data["classes"])} classes whatever it is given, also for a text that is no headline. It
+knows the words of its training headlines and no others; the share of unknown words comes with each answer. Trained on
+AG News it speaks of the news of 2004 and 2005, in English, as its agencies wrote it, with that time's names and biases.
+
+## How it was made
+
+`python train.py --preset {config.preset} --data FILE` with the settings in `config.json`; figures in
+`performance.json`. The code is under the MIT License.
+"""
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+def _measured(performance: Mapping[str, Any]) -> str:
+    split = performance["split"]
+    how = {"duplicates": "copies of one title on one side", "random": "row by row, as the lesson does"}[split["method"]]
+    return (
+        f"Measured on {split['test']:,} held-out headlines that were used for nothing else; the model behind these "
+        f"figures learned from {split['train']:,} and was chosen on {split['validation']:,} others. Split: {how}. One "
+        "run of one seed."
+    )
+
+
+def _table(performance: Mapping[str, Any]) -> str:
+    lines = ["| class | precision | recall | F1 | headlines |", "|---|---|---|---|---|"]
+    rows = {**performance["class"], "all, weighted": performance["overall"]}
+    for name, row in rows.items():
+        figures = " | ".join(f"{row[figure]:.3f}" for figure in ("precision", "recall", "f1"))
+        lines.append(f"| {name} | {figures} | {row['num_samples']:,.0f} |")
+    official = performance.get("official_test")
+    if official:
+        figures = " | ".join(f"{official[figure]:.3f}" for figure in ("precision", "recall", "f1"))
+        lines.append(f"| official test file, weighted | {figures} | {official['num_samples']:,.0f} |")
+    return "\n".join(lines)
+
+
+def _calibration(performance: Mapping[str, Any]) -> str:
+    overall = performance["overall"]
+    return (
+        f"Accuracy {overall['accuracy']:.3f}, macro F1 {overall['macro_f1']:.3f}, log loss {overall['log_loss']:.3f}, "
+        f"expected calibration error {overall['expected_calibration_error']:.3f}."
+    )
+
+
+def _shipped(shipped: Mapping[str, Any]) -> str:
+    if shipped["refit"]:
+        return (
+            f"The weights in this folder were trained again on all {shipped['rows']:,} readable headlines, with the "
+            f"settings and the number of epochs ({shipped['epochs']}) of the measured model. The figures above are "
+            "those of the measured model."
+        )
+    return f"The weights in this folder are those of the measured model, from {shipped['rows']:,} headlines."

@@ -1,0 +1,242 @@
+"""Settings of a model, frozen and complete: text, network, training; and the two presets.
+
+A preset plus overrides is the only configuration there is. The resolved `Config` is written to the artifacts.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from textcnn.errors import ArtifactError, ConfigError
+
+__all__ = ["PRESETS", "Config", "ModelConfig", "TextConfig", "TrainConfig", "read_json", "write_json"]
+
+
+def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name} is {value!r}: allowed are {', '.join(allowed)}.")
+
+
+def _at_least(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}.")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ConfigError(f"{name} is {value}: give a share from 0 to below 1.")
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How a headline becomes tokens."""
+
+    cleaning: str = "default"  # "lesson": the lesson's expressions; "default": debris of HTML undone, all words kept
+    char_level: bool = False  # tokens are characters instead of words
+    num_tokens: int | None = None  # size of the vocabulary with PAD and UNK; None: no limit
+    min_count: int = 1  # words seen less often in training are unknown
+
+    def __post_init__(self) -> None:
+        _choice("cleaning", self.cleaning, ("lesson", "default"))
+        if self.num_tokens is not None:
+            _at_least("num_tokens", self.num_tokens, 3)
+        _at_least("min_count", self.min_count, 1)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of the network."""
+
+    embedding_dim: int | None = 128  # None: an exact one-hot convolution, as in the lesson
+    filter_sizes: tuple[int, ...] = (1, 2, 3)  # in tokens
+    num_filters: int = 128  # for each filter size
+    activation: str = "relu"  # after the max over time: "relu" or "none"
+    batch_norm: bool = False  # after the convolution, before the max
+    hidden_dim: int | None = None  # a linear layer between pooling and output; None: none
+    dropout: float = 0.0  # share of the units before the output layer
+    embedding_dropout: float = 0.0  # share of the embedding's components
+
+    def __post_init__(self) -> None:
+        # JSON has no tuples: a list read from config.json becomes one here.
+        object.__setattr__(self, "filter_sizes", tuple(self.filter_sizes))
+        if not self.filter_sizes:
+            raise ConfigError("filter_sizes is empty: give at least one size, for example (1, 2, 3).")
+        for size in self.filter_sizes:
+            _at_least("filter_sizes", size, 1)
+        if len(set(self.filter_sizes)) != len(self.filter_sizes):
+            raise ConfigError(f"filter_sizes is {self.filter_sizes}: each size may stand there once.")
+        for name in ("embedding_dim", "hidden_dim"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+        _at_least("num_filters", self.num_filters, 1)
+        _choice("activation", self.activation, ("relu", "none"))
+        for name in ("dropout", "embedding_dropout"):
+            _share(name, getattr(self, name))
+        if self.embedding_dim is None and self.embedding_dropout:
+            raise ConfigError(
+                f"embedding_dropout is {self.embedding_dropout}, but embedding_dim is None: "
+                "a one-hot model has no embedding to drop from. Set embedding_dropout to 0."
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the weights are learned, and from which part of the rows."""
+
+    epochs: int = 5  # at most, passes over the training rows
+    batch_size: int = 256  # headlines a step
+    learning_rate: float = 3e-3  # the highest of the schedule
+    schedule: str = "one_cycle"  # "one_cycle", or "plateau": a tenth after 3 epochs without a better validation loss
+    patience: int | None = None  # stop after so many epochs without a better validation loss; None: never
+    label_smoothing: float = 0.0  # share of a target spread over all classes
+    word_dropout: float = 0.0  # share of the words turned into unknown ones while training
+    rare_word_dropout: float = 0.0  # the same for words seen once, so that the unknown word learns from them
+    weight_average: float | None = None  # decay a step of the moving average of the weights; None: no average
+    split: str = "duplicates"  # "duplicates": copies of one title on one side; "random": the lesson's
+    fractions: tuple[float, float, float] = (0.70, 0.15, 0.15)  # train, validation, test
+    refit: bool = True  # after measuring, train the model that ships on all rows
+    seed: int = 1234  # of the split, the order and the first weights
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fractions", tuple(self.fractions))
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch_size", self.batch_size, 1)
+        _choice("schedule", self.schedule, ("one_cycle", "plateau"))
+        if not 0 < self.learning_rate < 1e3:
+            raise ConfigError(f"learning_rate is {self.learning_rate}: give a number above 0, for example 0.001.")
+        if self.patience is not None:
+            _at_least("patience", self.patience, 1)
+        for name in ("label_smoothing", "word_dropout", "rare_word_dropout"):
+            _share(name, getattr(self, name))
+        if self.weight_average is not None:
+            _share("weight_average", self.weight_average)
+        _choice("split", self.split, ("duplicates", "random"))
+        if len(self.fractions) != 3 or min(self.fractions) <= 0 or abs(sum(self.fractions) - 1) > 1e-9:
+            raise ConfigError(
+                f"fractions is {self.fractions}: give three numbers above 0 that sum to 1, for example 0.7 0.15 0.15."
+            )
+        _at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides how a model is made."""
+
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    preset: str = "default"  # where the settings started from
+
+    def replace(self, **overrides: Any) -> "Config":
+        """Return a copy with some settings changed, each found by its name in whichever part has it.
+
+        Args:
+            overrides: settings by name, for example `epochs=3, num_filters=64`.
+
+        Returns:
+            The new configuration.
+
+        Raises:
+            ConfigError: a name that no part has, or a value that is not allowed.
+
+        >>> PRESETS["lesson"].replace(epochs=3).train.epochs
+        3
+        """
+        parts: dict[str, Any] = {}
+        for part in ("text", "model", "train"):
+            settings = getattr(self, part)
+            mine = {f.name: overrides.pop(f.name) for f in fields(settings) if f.name in overrides}
+            parts[part] = replace(settings, **mine)
+        if overrides:
+            known = [f.name for part in ("text", "model", "train") for f in fields(getattr(self, part))]
+            raise ConfigError(f"Unknown settings {sorted(overrides)}: known are {sorted(known)}.")
+        return replace(self, **parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain nested dictionaries, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Build a configuration from what `to_dict` gave; unknown and missing keys are refused.
+
+        Raises:
+            ConfigError: a key too many or too few, or a value that is not allowed.
+        """
+        _exact_keys("config", settings, cls)
+        return cls(
+            text=_build(TextConfig, settings["text"]),
+            model=_build(ModelConfig, settings["model"]),
+            train=_build(TrainConfig, settings["train"]),
+            preset=str(settings["preset"]),
+        )
+
+
+PRESETS: Mapping[str, Config] = {
+    # The lesson's model, cleaning and hyperparameters (its sections Preprocessing to Training). Batch norm is off:
+    # the lesson builds the layer and never calls it.
+    "lesson": Config(
+        preset="lesson",
+        text=TextConfig(cleaning="lesson", num_tokens=500),
+        model=ModelConfig(
+            embedding_dim=None,
+            filter_sizes=(1,),
+            num_filters=50,
+            activation="none",
+            hidden_dim=100,
+            dropout=0.1,
+        ),
+        train=TrainConfig(epochs=10, batch_size=64, learning_rate=1e-3, schedule="plateau", patience=5),
+    ),
+    # What a user gets: a one-layer CNN after Kim (2014), https://aclanthology.org/D14-1181, regularised.
+    "default": Config(
+        preset="default",
+        text=TextConfig(cleaning="default"),
+        model=ModelConfig(embedding_dim=128, embedding_dropout=0.3),
+        train=TrainConfig(
+            epochs=5,
+            label_smoothing=0.1,
+            word_dropout=0.1,
+            rare_word_dropout=0.2,
+            weight_average=0.995,
+        ),
+    ),
+}
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of an artifact folder.
+
+    Raises:
+        ArtifactError: the file is missing, not UTF-8 or not JSON; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path.name} is missing in {path.parent}: the artifact folder is not complete.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path.name} in {path.parent} cannot be read as JSON: {error}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as readable UTF-8 JSON that ends with a line end."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _build(part: type, settings: Any) -> Any:
+    _exact_keys(part.__name__, settings, part)
+    try:
+        return part(**settings)
+    except TypeError as error:  # a string where a number belongs, and the like
+        raise ConfigError(f"{part.__name__}: a value has the wrong type ({error}).") from None
+
+
+def _exact_keys(name: str, settings: Any, part: type) -> None:
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"{name} is {type(settings).__name__}: a JSON object is expected.")
+    known = {f.name for f in fields(part)}
+    if set(settings) != known:
+        unknown, missing = sorted(set(settings) - known), sorted(known - set(settings))
+        raise ConfigError(f"{name}: unknown keys {unknown}, missing keys {missing}; allowed are {sorted(known)}.")

@@ -1,0 +1,352 @@
+"""From a headline as typed to token indices, and from class names to class indices.
+
+Cleaning is a list of rules: a pattern and what replaces it. Two readers apply the same list. `clean` gives the
+cleaned text alone, fast; `_clean_with_spans` also carries, for each character left, the part of the typed headline
+that it stands for, so that every token knows where it was typed. A property test holds the two to the same text.
+"""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from nltk.tokenize import RegexpTokenizer
+
+from textcnn.config import TextConfig, read_json, write_json
+from textcnn.errors import ArtifactError, DataError
+
+__all__ = ["PAD", "STOP_WORDS", "UNK", "LabelEncoder", "Token", "Tokenizer", "clean"]
+
+PAD, UNK = "<PAD>", "<UNK>"  # at indices 0 and 1 of every vocabulary
+
+# NLTK's English stop words as they were in the lesson's day (179 entries), pinned: a later download has 198.
+# The order matters: the lesson tries the words in this order at each place.
+STOP_WORDS: tuple[str, ...] = tuple(
+    files("textcnn").joinpath("data/stop_words.txt").read_text(encoding="utf-8").split()
+)
+
+Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
+Span = tuple[int, int]  # start and end of a part of the headline as typed, in characters
+
+
+def _entity(match: re.Match[str]) -> str:
+    """Turn a character reference, whole or without its `&`, into its character; what is none stays as it is."""
+    name = match.group().lstrip("&")
+    if name.startswith("#"):
+        code = int(name[2:-1], 16) if name[1] in "xX" else int(name[1:-1])
+        if code < 32:  # `We're #1; they're last` is not a control character
+            return match.group()
+    return html.unescape("&" + name)
+
+
+# AG News titles carry the remains of HTML: `won #39;t`, ` quot;brothers quot;`, `AT amp;T`, `&lt;b&gt;...&lt;/b&gt;`,
+# `\$5`. Named references without their `&` are undone in lower case for the four that the files lost it from, so
+# that `Up;` and `Rise;` stay words. The reference rule stands twice because some are escaped twice (`&amp;lt;`).
+_REFERENCE = re.compile(r"&?#\d{1,7};|&?#[xX][0-9a-fA-F]{1,6};|&\w{2,31};|\b(?:quot|amp|lt|gt);")
+_DEBRIS: tuple[Rule, ...] = (
+    (_REFERENCE, _entity),
+    (_REFERENCE, _entity),
+    (re.compile(r"</?[A-Za-z][^<>]*>"), " "),
+)
+
+
+def _lesson_rules(stop_words: Sequence[str]) -> tuple[Rule, ...]:
+    """The expressions of the lesson's section Preprocessing, after lower case, in its order."""
+    words = "|".join(re.escape(word) for word in stop_words)
+    stop_word_rules: tuple[Rule, ...] = ((re.compile(rf"\b({words})\b\s*"), ""),) if stop_words else ()
+    return (
+        *stop_word_rules,
+        (re.compile(r"\([^)]*\)"), ""),
+        (re.compile(r"[-;;.,!?<=>]"), lambda match: f" {match.group()} "),
+        (re.compile(r"[^A-Za-z0-9]+"), " "),
+        (re.compile(r"^ | $"), ""),  # one space at most is left at each end
+    )
+
+
+@lru_cache(maxsize=32)
+def _rules(cleaning: str, stop_words: tuple[str, ...]) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """The rules before and after lower case."""
+    return ((), _lesson_rules(stop_words)) if cleaning == "lesson" else (_DEBRIS, ())
+
+
+def clean(text: str, cleaning: str = "default", stop_words: tuple[str, ...] = STOP_WORDS) -> str:
+    """Clean a headline.
+
+    Args:
+        text: the headline as typed.
+        cleaning: "lesson" (the lesson's section Preprocessing: lower case; stop words, parentheses and all but
+            a-z and 0-9 dropped) or "default" (lower case; debris of HTML turned back into text; nothing dropped).
+        stop_words: the words that "lesson" drops; "default" keeps all.
+
+    Returns:
+        The cleaned headline.
+
+    >>> clean("Great week for the NYSE!", "lesson")
+    'great week nyse'
+    >>> clean("Bush won #39;t meet AT amp;T &lt;b&gt;...&lt;/b&gt;")
+    "bush won 't meet at&t  ... "
+    """
+    before, after = _rules(cleaning, stop_words)
+    for pattern, replacement in before:
+        text = pattern.sub(replacement, text)
+    text = text.lower()
+    for pattern, replacement in after:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _clean_with_spans(text: str, cleaning: str, stop_words: tuple[str, ...]) -> tuple[str, list[Span]]:
+    """Do what `clean` does, and give for each character left the span of `text` that it came from."""
+    before, after = _rules(cleaning, stop_words)
+    spans = [(i, i + 1) for i in range(len(text))]
+    for rule in before:
+        text, spans = _substitute(rule, text, spans)
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters become two: `İ` is one
+        spans = [span for char, span in zip(text, spans, strict=True) for _ in char.lower()]
+    text = lowered
+    for rule in after:
+        text, spans = _substitute(rule, text, spans)
+    return text, spans
+
+
+def _substitute(rule: Rule, text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    pattern, replacement = rule
+    pieces: list[str] = []
+    kept: list[Span] = []
+    end = 0
+    for match in pattern.finditer(text):
+        new = replacement if isinstance(replacement, str) else replacement(match)
+        pieces += text[end : match.start()], new
+        kept += spans[end : match.start()]
+        kept += [(spans[match.start()][0], spans[match.end() - 1][1])] * len(new)
+        end = match.end()
+    return "".join([*pieces, text[end:]]), kept + spans[end:]
+
+
+# A word is a run of letters, their marks and digits, in any script; `\w` would cut Devanagari at its vowel signs.
+_WORDS = {
+    "default": RegexpTokenizer(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"),
+    "lesson": RegexpTokenizer(r"[^ ]+"),
+}
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a headline and the place where it was typed: `headline[start:end]`."""
+
+    text: str  # as the model reads it, for example in lower case
+    start: int  # in characters of the headline as typed
+    end: int
+    index: int  # in the vocabulary
+    known: bool  # whether the vocabulary has it
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain dictionary."""
+        return {"text": self.text, "start": self.start, "end": self.end, "index": self.index, "known": self.known}
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """The way from a headline as typed to token indices: cleaning, splitting, vocabulary.
+
+    Unlike the lesson's, it cleans, it breaks ties of frequency by the alphabet, it saves everything it was built
+    with, and it gives no token (not one unknown) for an empty text.
+    """
+
+    token_to_index: Mapping[str, int]
+    cleaning: str = "default"
+    stop_words: tuple[str, ...] = ()
+    char_level: bool = False
+    num_tokens: int | None = None  # the limit it was fitted with, PAD and UNK included
+    min_token_freq: int = 0  # how often the rarest kept token stood in the training texts
+
+    def __post_init__(self) -> None:
+        tokens = list(self.token_to_index)
+        if tokens[:2] != [PAD, UNK] or list(self.token_to_index.values()) != list(range(len(tokens))):
+            raise DataError(
+                f"The vocabulary starts with {list(self.token_to_index.items())[:2]}: "
+                f"{PAD} at 0, {UNK} at 1 and every further index once, in order, are expected."
+            )
+
+    @classmethod
+    def fit_on_texts(cls, texts: Iterable[str], config: TextConfig) -> Self:
+        """Build the vocabulary: the most frequent tokens of `texts` first, equals by the alphabet.
+
+        Args:
+            texts: headlines as typed.
+            config: cleaning, level and limits.
+
+        Raises:
+            DataError: no text has a token.
+        """
+        stop_words = STOP_WORDS if config.cleaning == "lesson" else ()
+        empty = cls({PAD: 0, UNK: 1}, config.cleaning, stop_words, config.char_level, config.num_tokens)
+        counts = Counter(token for text in texts for token in empty.tokens(text))
+        limit = None if config.num_tokens is None else config.num_tokens - 2
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
+        kept = [(token, count) for token, count in ranked if count >= config.min_count and token not in (PAD, UNK)]
+        if not kept:
+            raise DataError(
+                f"No headline has a word that occurs {config.min_count} times or more after cleaning "
+                f"({config.cleaning}): give headlines with words, or lower min_count."
+            )
+        vocabulary = [PAD, UNK, *(token for token, _ in kept)]
+        return cls(
+            {token: index for index, token in enumerate(vocabulary)},
+            config.cleaning,
+            stop_words,
+            config.char_level,
+            config.num_tokens,
+            min_token_freq=kept[-1][1],
+        )
+
+    def __len__(self) -> int:
+        """Return the size of the vocabulary, PAD and UNK included."""
+        return len(self.token_to_index)
+
+    def tokens(self, text: str) -> list[str]:
+        r"""Return the tokens of a headline as typed, in order.
+
+        >>> Tokenizer({PAD: 0, UNK: 1}).tokens("Oil hits \\$50, won #39;t fall")
+        ['oil', 'hits', '50', 'won', 't', 'fall']
+        """
+        cleaned = clean(text, self.cleaning, self.stop_words)
+        return list(cleaned) if self.char_level else _WORDS[self.cleaning].tokenize(cleaned)
+
+    def tokenize(self, text: str) -> list[Token]:
+        """Return the tokens of a headline with their indices and the places where they were typed."""
+        cleaned, spans = _clean_with_spans(text, self.cleaning, self.stop_words)
+        if self.char_level:
+            places: Iterable[Span] = ((i, i + 1) for i in range(len(cleaned)))
+        else:
+            places = _WORDS[self.cleaning].span_tokenize(cleaned)
+        unknown = self.token_to_index[UNK]
+        found = []
+        for first, after in places:
+            word = cleaned[first:after]
+            index = self.token_to_index.get(word, unknown)
+            found.append(Token(word, spans[first][0], spans[after - 1][1], index, known=index != unknown))
+        return found
+
+    def texts_to_sequences(self, texts: Iterable[str]) -> list[np.ndarray]:
+        """Return for each headline its token indices, an int64 array (tokens,); unknown tokens become UNK."""
+        get, unknown = self.token_to_index.get, self.token_to_index[UNK]
+        return [np.array([get(token, unknown) for token in self.tokens(text)], dtype=np.int64) for text in texts]
+
+    def sequences_to_texts(self, sequences: Iterable[Sequence[int] | np.ndarray]) -> list[str]:
+        """Return for each sequence of indices its tokens, joined as the level asks; foreign indices become UNK."""
+        names = list(self.token_to_index)
+        separator = "" if self.char_level else " "
+        return [
+            separator.join(names[i] if 0 <= i < len(names) else UNK for i in map(int, sequence))
+            for sequence in sequences
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write everything the tokenizer was built with as JSON."""
+        settings = {
+            "cleaning": self.cleaning,
+            "stop_words": list(self.stop_words),
+            "char_level": self.char_level,
+            "num_tokens": self.num_tokens,
+            "min_token_freq": self.min_token_freq,
+            "tokens": list(self.token_to_index),
+        }
+        write_json(Path(path), settings)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: the file is missing or is not a saved tokenizer.
+        """
+        path = Path(path)
+        content = read_json(path)
+        try:
+            tokens = content.pop("tokens")
+            if not all(isinstance(token, str) for token in tokens) or len(set(tokens)) != len(tokens):
+                raise DataError("its tokens are not distinct strings")
+            TextConfig(cleaning=content["cleaning"])
+            content["stop_words"] = tuple(content["stop_words"])
+            return cls({token: index for index, token in enumerate(tokens)}, **content)
+        except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(f"{path.name} in {path.parent} is not a saved tokenizer: {error!r}.") from None
+
+
+@dataclass(frozen=True)
+class LabelEncoder:
+    """Class names and their indices (lesson: Label encoding)."""
+
+    class_to_index: Mapping[str, int]
+
+    @classmethod
+    def fit(cls, labels: Iterable[str]) -> Self:
+        """Number the classes in alphabetical order.
+
+        >>> LabelEncoder.fit(["World", "Sports", "World", "Business", "Sci/Tech"]).class_to_index
+        {'Business': 0, 'Sci/Tech': 1, 'Sports': 2, 'World': 3}
+        """
+        return cls({label: index for index, label in enumerate(sorted(set(labels)))})
+
+    def __len__(self) -> int:
+        """Return the number of classes."""
+        return len(self.class_to_index)
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names, in the order of their indices."""
+        return list(self.class_to_index)
+
+    def encode(self, labels: Iterable[str]) -> np.ndarray:
+        """Return the indices of `labels`, an int64 array (labels,).
+
+        Raises:
+            DataError: a label that is no class.
+        """
+        labels = list(labels)
+        unknown = sorted({str(label) for label in labels} - set(self.classes))
+        if unknown:
+            raise DataError(f"Unknown classes {unknown[:5]}: known are {self.classes}.")
+        return np.array([self.class_to_index[label] for label in labels], dtype=np.int64)
+
+    def decode(self, indices: Iterable[int]) -> list[str]:
+        """Return the class names of `indices`.
+
+        Raises:
+            DataError: an index that no class has.
+        """
+        classes = self.classes
+        wanted = [int(index) for index in indices]
+        foreign = [index for index in wanted if not 0 <= index < len(classes)]
+        if foreign:
+            raise DataError(f"No class has the index {foreign[0]}: there are {len(classes)}, from 0.")
+        return [classes[index] for index in wanted]
+
+    def save(self, path: Path) -> None:
+        """Write the classes as JSON, in the lesson's form."""
+        write_json(Path(path), {"class_to_index": dict(self.class_to_index)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: the file is missing or is not a saved label encoder.
+        """
+        path = Path(path)
+        content = read_json(path)
+        indices = content.get("class_to_index") if isinstance(content, dict) else None
+        if not isinstance(indices, dict) or len(indices) < 2 or list(indices.values()) != list(range(len(indices))):
+            raise ArtifactError(
+                f"{path.name} in {path.parent} is not a saved label encoder: "
+                '"class_to_index" with at least two classes, numbered from 0 in order, is expected.'
+            )
+        return cls(indices)

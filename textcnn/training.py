@@ -1,0 +1,342 @@
+"""From headlines to a trained network: seeds, device, steps, early stopping, and the fit of a whole model."""
+
+import copy
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import f1_score
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from textcnn.batches import Batch, HeadlineDataset
+from textcnn.config import Config, TrainConfig
+from textcnn.errors import ConfigError, DataError
+from textcnn.model import TextCNN
+from textcnn.text import LabelEncoder, Tokenizer
+
+__all__ = ["Epoch", "Fit", "Trainer", "encode", "fit", "pick_device", "predict_logits", "set_seeds"]
+
+log = logging.getLogger(__name__)
+
+_UNK_INDEX = 1
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training rows came to."""
+
+    epoch: int  # from 1
+    train_loss: float  # weighted and smoothed as configured
+    val_loss: float | None  # weighted, never smoothed; None without validation rows
+    val_f1: float | None  # weighted by class
+    learning_rate: float  # at the end of the epoch
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain dictionary."""
+        return asdict(self)
+
+
+def set_seeds(seed: int = 1234) -> None:
+    """Seed every generator in use (lesson: Set up), so that one seed gives one model on one machine's CPU."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that still draw from the global generator
+    torch.manual_seed(seed)  # all devices
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device to train on.
+
+    Args:
+        name: "cpu", "cuda", "mps", or "auto" for the first of cuda, mps, cpu that is there.
+
+    Raises:
+        ConfigError: another name, or a device that is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, available in there.items() if available)
+    if not there.get(name):
+        available = [device for device, is_there in there.items() if is_there]
+        raise ConfigError(f"device is {name!r}: on this machine there is {', '.join(available)}, or auto.")
+    return torch.device(name)
+
+
+def drop_words(ids: Tensor, rare: Tensor, config: TrainConfig) -> Tensor:
+    """Turn some words into unknown ones, rare ones more often (word dropout, Iyyer et al. 2015).
+
+    Args:
+        ids: token indices (batch, tokens).
+        rare: (vocabulary,) bool, whether a word stands once in the training rows.
+        config: the two shares.
+    """
+    if not config.word_dropout and not config.rare_word_dropout:
+        return ids
+    shares = torch.where(rare[ids], max(config.rare_word_dropout, config.word_dropout), config.word_dropout)
+    hit = (torch.rand(ids.shape, device=ids.device) < shares) & (ids != 0)
+    return ids.masked_fill(hit, _UNK_INDEX)
+
+
+class Trainer:
+    """The lesson's `Trainer`: train, evaluation and prediction steps, and the loop with early stopping."""
+
+    def __init__(self, model: TextCNN, config: TrainConfig, class_weights: Tensor, device: torch.device) -> None:
+        """Take ready parts.
+
+        Args:
+            model: on `device`.
+            config: the settings of the training.
+            class_weights: (classes,) of the loss; the lesson's are 1 / count.
+            device: of model and data.
+        """
+        self.model = model
+        self.config = config
+        self.device = device
+        self.class_weights = class_weights.to(device)
+        fused = device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=fused)
+        self.average: AveragedModel | None = None
+        if config.weight_average is not None:
+            self.average = AveragedModel(model, multi_avg_fn=_averaging(config.weight_average), use_buffers=True)
+        self.one_cycle: torch.optim.lr_scheduler.OneCycleLR | None = None
+
+    @property
+    def result(self) -> TextCNN:
+        """The network to evaluate: the averaged one where weights are averaged."""
+        return self.model if self.average is None else self.average.module  # type: ignore[return-value]
+
+    def train_step(self, batches: Iterator[Batch], rare: Tensor, progress: "tqdm[Any]") -> Tensor:
+        """Pass once over `batches` and return the mean loss of a headline; it stays on the device until read."""
+        self.model.train()
+        total = torch.zeros((), device=self.device)
+        count = 0
+        for batch in batches:
+            assert batch.targets is not None
+            self.optimizer.zero_grad()
+            logits = self.model(drop_words(batch.ids, rare, self.config), batch.lengths)
+            loss = F.cross_entropy(
+                logits, batch.targets, weight=self.class_weights, label_smoothing=self.config.label_smoothing
+            )
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            if self.one_cycle is not None:
+                self.one_cycle.step()
+            if self.average is not None:
+                self.average.update_parameters(self.model)
+            total += loss.detach() * len(batch.rows)
+            count += len(batch.rows)
+            progress.update()
+        return total / count
+
+    def eval_step(self, dataset: HeadlineDataset) -> tuple[float, float]:
+        """Return the weighted loss and the weighted F1 on a dataset with targets."""
+        logits = predict_logits(self.result, dataset)
+        assert dataset.targets is not None
+        loss = F.cross_entropy(logits, dataset.targets.cpu(), weight=self.class_weights.cpu())
+        return float(loss), float(f1_score(dataset.targets.cpu(), logits.argmax(1), average="weighted"))
+
+    def predict_step(self, dataset: HeadlineDataset) -> np.ndarray:
+        """Return probabilities (headlines, classes); softmax over the classes of each headline by name."""
+        return F.softmax(predict_logits(self.result, dataset), dim=1).numpy()
+
+    def train(
+        self,
+        train: HeadlineDataset,
+        validation: HeadlineDataset | None = None,
+        *,
+        replay: Sequence[Epoch] | None = None,
+        progress: bool = False,
+    ) -> list[Epoch]:
+        """Train, and leave in `result` a copy of the best weights by validation loss.
+
+        The lesson keeps a reference to the model as its best, and so returns the last.
+
+        Args:
+            train: rows to learn from, on the device.
+            validation: rows to choose the epoch by; without, the last weights stay.
+            replay: epochs of an earlier run whose number and learning rates to repeat, for a refit.
+            progress: show a bar.
+
+        Returns:
+            What each epoch came to.
+        """
+        config = self.config
+        generator = torch.Generator().manual_seed(config.seed)
+        steps = -(-len(train) // config.batch_size)
+        self._start_schedule(steps)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, factor=0.1, patience=3)
+        assert train.targets is not None
+        counts = torch.bincount(train.flat[:-1], minlength=self.model.num_tokens)
+        rare = counts <= 1
+        stopping = _EarlyStopping(self.result, config.patience)
+        history: list[Epoch] = []
+        epochs = config.epochs if replay is None else len(replay)
+        with tqdm(total=epochs * steps, unit="step", disable=not progress, leave=False) as bar:
+            for epoch in range(1, epochs + 1):
+                started = time.perf_counter()
+                if replay is not None and config.schedule == "plateau":
+                    self._set_rate(replay[epoch - 1].learning_rate)
+                loss = self.train_step(train.batches(config.batch_size, generator), rare, bar)
+                rate = self.optimizer.param_groups[0]["lr"]
+                val_loss, val_f1 = (None, None) if validation is None else self.eval_step(validation)
+                seconds = time.perf_counter() - started
+                history.append(Epoch(epoch, float(loss), val_loss, val_f1, rate, seconds))
+                _log_epoch(history[-1], epochs, len(train))
+                if val_loss is not None:
+                    if config.schedule == "plateau":
+                        plateau.step(val_loss)
+                    if stopping.update(val_loss):
+                        log.info("Stopping early: %d epochs without a better validation loss.", config.patience)
+                        break
+        stopping.restore()
+        return history
+
+    def _start_schedule(self, steps: int) -> None:
+        if self.config.schedule == "one_cycle":
+            # Two steps at least: with one the schedule divides by zero.
+            total = max(2, self.config.epochs * steps)
+            rate = self.config.learning_rate
+            self.one_cycle = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, max_lr=rate, total_steps=total)
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+
+def _averaging(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
+    """A moving average that starts short, so that a training of few steps is not left with its first weights."""
+
+    def update(averaged: _Tensors, current: _Tensors, steps: Tensor | int) -> None:
+        step = int(steps)  # on the CPU, whatever the device of the weights
+        keep = min(decay, (1 + step) / (10 + step))
+        for average, value in zip(averaged, current, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - keep)
+            else:  # batch norm counts its batches
+                average.copy_(value)
+
+    return update
+
+
+class _EarlyStopping:
+    """Keeps a copy of the best weights, and says when to stop waiting for better ones."""
+
+    def __init__(self, model: nn.Module, patience: int | None) -> None:
+        self.model = model
+        self.patience = patience
+        self.best_loss = float("inf")
+        self.best_weights: dict[str, Tensor] | None = None
+        self.waited = 0
+
+    def update(self, val_loss: float) -> bool:
+        if val_loss < self.best_loss:
+            self.best_loss, self.waited = val_loss, 0
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+        else:
+            self.waited += 1
+        return self.patience is not None and self.waited >= self.patience
+
+    def restore(self) -> None:
+        if self.best_weights is not None:
+            self.model.load_state_dict(self.best_weights)
+
+
+def _log_epoch(epoch: Epoch, epochs: int, rows: int) -> None:
+    validation = "" if epoch.val_loss is None else f" | val_loss {epoch.val_loss:.4f} | val_f1 {epoch.val_f1:.4f}"
+    log.info(
+        "Epoch %d/%d | train_loss %.4f%s | lr %.1e | %.1f s | %s headlines/s",
+        *(epoch.epoch, epochs, epoch.train_loss, validation, epoch.learning_rate, epoch.seconds),
+        f"{rows / max(epoch.seconds, 1e-9):,.0f}",
+    )
+
+
+@torch.inference_mode()
+def predict_logits(model: TextCNN, dataset: HeadlineDataset) -> Tensor:
+    """Return logits (headlines, classes) on the CPU, in the dataset's order; the network is left in evaluation mode."""
+    model.eval()
+    logits = torch.zeros(len(dataset), model.output.out_features, dtype=model.output.weight.dtype)
+    for batch in dataset.batches_by_length():
+        logits[batch.rows] = model(batch.ids, batch.lengths).cpu()
+    return logits
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model and how it came about."""
+
+    tokenizer: Tokenizer
+    label_encoder: LabelEncoder
+    model: TextCNN  # on the CPU, in evaluation mode, its last layer centred over classes
+    history: list[Epoch]
+    rows: int  # headlines learned from
+    no_words: int  # training headlines left out because no word of theirs was left to read
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the least validation loss; the last one without validation."""
+        losses = [epoch.val_loss for epoch in self.history]
+        if any(loss is None for loss in losses):
+            return len(losses)
+        return int(np.argmin(np.array(losses, dtype=float))) + 1
+
+
+def encode(
+    titles: Sequence[str], labels: Sequence[str], tokenizer: Tokenizer, label_encoder: LabelEncoder
+) -> HeadlineDataset:
+    """Return titles and labels as token and class indices."""
+    return HeadlineDataset(tokenizer.texts_to_sequences(titles), label_encoder.encode(labels))
+
+
+def fit(
+    titles: Sequence[str],
+    labels: Sequence[str],
+    config: Config,
+    *,
+    validation: tuple[Sequence[str], Sequence[str]] | None = None,
+    replay: Sequence[Epoch] | None = None,
+    device: torch.device | None = None,
+    progress: bool = False,
+) -> Fit:
+    """Learn vocabulary, classes and weights from headlines.
+
+    Args:
+        titles: headlines as typed; those without a word to read are left out and counted.
+        labels: the class of each.
+        config: all settings.
+        validation: titles and labels to choose the epoch by.
+        replay: epochs of an earlier run to repeat, for a refit on more rows.
+        device: where to train; the CPU by default.
+        progress: show a bar.
+
+    Raises:
+        DataError: no headline has a word, or fewer than two classes are left.
+    """
+    device = device or torch.device("cpu")
+    set_seeds(config.train.seed)
+    tokenizer = Tokenizer.fit_on_texts(titles, config.text)
+    sequences = tokenizer.texts_to_sequences(titles)
+    readable = [row for row, sequence in enumerate(sequences) if len(sequence)]
+    kept_labels = [labels[row] for row in readable]
+    label_encoder = LabelEncoder.fit(kept_labels)
+    if len(label_encoder) < 2:
+        raise DataError(f"The training rows have the classes {label_encoder.classes}: at least two are needed.")
+    targets = label_encoder.encode(kept_labels)
+    train = HeadlineDataset([sequences[row] for row in readable], targets).to(device)
+    watched = None if validation is None else encode(*validation, tokenizer, label_encoder).to(device)
+
+    model = TextCNN(config.model, len(tokenizer), len(label_encoder)).to(device)
+    weights = torch.from_numpy(1 / np.bincount(targets, minlength=len(label_encoder))).float()
+    trainer = Trainer(model, config.train, weights, device)
+    history = trainer.train(train, watched, replay=replay, progress=progress)
+    result = trainer.result.cpu().eval()
+    result.center_output()
+    return Fit(tokenizer, label_encoder, result, history, len(readable), len(titles) - len(readable))
