@@ -146,5 +146,5 @@ def picture_scale(model: TextCNN, sequences: list[np.ndarray]) -> float:
     everything = torch.cat(sizes)
     if not len(everything):
         return 1.0
-    rank = max(1, round(0.98 * len(everything)))
+    rank = max(1, round(0.995 * len(everything)))
     return max(float(everything.kthvalue(rank).values), 1e-6)

@@ -1,9 +1,11 @@
 """Pictures: each function takes results and returns a `matplotlib.figure.Figure`.
 
-Figures are built without pyplot, which keeps global state and is not safe in threads; text is never parsed as math.
+Figures are built without pyplot, which keeps global state and is not safe in threads. Text is never parsed as math, so
+that a headline may say $5 and x_1.
 """
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,159 +13,186 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from textcnn.explain import Explanation
 
-__all__ = ["Style", "confusion_matrix", "heatmap", "learning_curves", "to_png"]
+__all__ = ["confusion_matrix", "heatmap", "learning_curves", "to_png"]
 
 _MAX_TOKENS = 60  # columns that can still be read
+_COLUMN, _ROW = 0.30, 0.13  # inches of a token and of a filter
+_LEFT, _RIGHT, _TOP, _STRIP, _GAP, _SCALE = 0.62, 0.22, 0.66, 0.24, 0.07, 0.68  # inches around the map
+_LETTER = 0.09  # inches of a letter of the words below the map
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colours of the paper and the ink."""
+    """Colours of a picture.
 
-    background: str
+    Each palette diverges around zero and can be told apart without red-green vision. There are two, because how
+    strongly a filter fired and what a word pushed are two things.
+    """
+
+    paper: str
     ink: str
     muted: str
+    fired: Colormap
+    pushed: Colormap
 
 
-STYLES = {
-    "light": Style(background="#ffffff", ink="#1f2328", muted="#656d76"),
-    "dark": Style(background="#18181b", ink="#e6e6e9", muted="#a1a1aa"),
+def _palette(*colours: str) -> Colormap:
+    return LinearSegmentedColormap.from_list("diverging", colours)
+
+
+_STYLES = {
+    "light": Style(
+        paper="#ffffff",
+        ink="#27272a",
+        muted="#63636b",
+        fired=_palette("#4c1d95", "#a78bfa", "#f7f7f8", "#f5a34a", "#8a3b06"),
+        pushed=_palette("#1e5fa8", "#f4f4f5", "#b3202c"),
+    ),
+    "dark": Style(
+        paper="#18181b",
+        ink="#e8e8ea",
+        muted="#a8a8b0",
+        fired=_palette("#c4b5fd", "#6d4fd0", "#222226", "#b4620f", "#ffc47a"),
+        pushed=_palette("#6cb2f5", "#26262b", "#ff7a70"),
+    ),
 }
-# Both diverge around zero and can be told apart without red-green vision; two palettes, because how strongly a filter
-# fired and what a word pushed are two things.
-_FIRED = "PuOr_r"
-_PUSHED = "RdBu_r"
 
 
-def to_png(figure: Figure, dpi: int = 120) -> bytes:
+def to_png(figure: Figure, dpi: int = 200) -> bytes:
     """Return the figure as a PNG file."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
+    with warnings.catch_warnings():
+        # A word in a script that no installed font has is drawn as boxes; the page shows it as typed.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
     return buffer.getvalue()
 
 
 def heatmap(explanation: Explanation, style: str = "light", max_filters: int = 40) -> Figure:
     """Draw which token fired which filter, and above it what each token pushed (lesson: Interpretability).
 
-    The map shows the values that enter the max over time, on one colour scale for all headlines; the frames are the
-    windows that won. The strip above shows each token's contribution to the predicted class.
+    The map shows the values that enter the max over time, on one colour scale for all headlines; frames are the windows
+    that won. The strip above shows each token's contribution to the predicted class. A headline of more than 60 tokens
+    shows the 60 that moved the class most, in reading order.
 
     Args:
         explanation: of one headline.
         style: "light" or "dark".
         max_filters: how many filters to show, those that moved the predicted class most.
     """
-    colours = STYLES[style]
+    look = _STYLES[style]
     if not explanation.tokens:
-        return _nothing_to_read(colours)
+        return _nothing_to_read(look)
     target = explanation.classes.index(explanation.label)
-    columns = _columns(explanation, target)
-    moved = np.abs(explanation.by_filter[target].sum(1))
-    filters = np.argsort(-moved, kind="stable")[:max_filters]
-    width = max(6.0, 0.55 * len(columns) + 2.2)
-    height = 2.6 + 0.17 * len(filters)
-    figure = Figure(figsize=(width, height), facecolor=colours.background)
-    left, right = 0.75 / width, 1 - 1.35 / width
-    strip_top, strip_bottom = 1 - 0.75 / height, 1 - 1.05 / height
-    map_top, map_bottom = 1 - 1.15 / height, 1.15 / height
-    strip = figure.add_axes((left, strip_bottom, right - left, strip_top - strip_bottom))
-    axes = figure.add_axes((left, map_bottom, right - left, map_top - map_bottom))
-    _draw_strip(strip, explanation, target, columns, colours)
-    _draw_map(axes, explanation, columns, filters, colours)
-    _draw_scale(figure, axes, colours, right, width, map_bottom, map_top)
-    _title(figure, explanation, len(filters), len(columns), colours, left, height)
+    columns = _strongest(explanation.contributions[target], _MAX_TOKENS)
+    columns.sort()
+    filters = _strongest(explanation.by_filter[target].sum(1), max_filters)
+    words = [_as_typed(explanation, int(column)) for column in columns]
+    wide, high = _COLUMN * max(9, len(columns)), _ROW * len(filters)
+    below = _LETTER * max(map(len, words)) + _SCALE
+    width, height = _LEFT + wide + _RIGHT, _TOP + _STRIP + _GAP + high + below
+    figure = Figure(figsize=(width, height), facecolor=look.paper)
+
+    def axes_at(left: float, top: float, wide: float, high: float) -> Axes:  # in inches from the upper left corner
+        place = (left / width, 1 - (top + high) / height, wide / width, high / height)
+        return figure.add_axes(place, facecolor=look.paper)
+
+    _draw_title(figure, explanation, len(columns), len(filters), look)
+    _draw_strip(axes_at(_LEFT, _TOP, wide, _STRIP), explanation.contributions[target][columns], look)
+    map_axes = axes_at(_LEFT, _TOP + _STRIP + _GAP, wide, high)
+    _draw_map(map_axes, explanation, columns, filters, look)
+    map_axes.set_xticks(range(len(columns)), words, rotation=90, fontsize=9.5, parse_math=False)
+    for tick, column in zip(map_axes.get_xticklabels(), columns, strict=True):
+        known = explanation.tokens[column].known
+        tick.set(color=look.ink if known else look.muted, fontstyle="normal" if known else "italic")
+    _draw_scale(axes_at(_LEFT + 0.62, height - 0.30, wide - 1.24, 0.12), explanation.picture_scale, look)
     return figure
 
 
-def _columns(explanation: Explanation, target: int) -> np.ndarray:
-    """The tokens to show, in reading order: all, or those that moved the class most."""
-    strength = np.abs(explanation.contributions[target])
-    return np.sort(np.argsort(-strength, kind="stable")[:_MAX_TOKENS])
+def _strongest(values: np.ndarray, count: int) -> np.ndarray:
+    """The places of the `count` largest values by size, the largest first."""
+    return np.argsort(-np.abs(values), kind="stable")[:count]
 
 
-def _draw_strip(axes: Axes, explanation: Explanation, target: int, columns: np.ndarray, colours: Style) -> None:
-    pushed = explanation.contributions[target][columns]
+def _draw_title(figure: Figure, explanation: Explanation, columns: int, filters: int, look: Style) -> None:
+    width, height = figure.get_size_inches()
+    label, every = explanation.label, len(explanation.tokens)
+    bias = explanation.bias[explanation.classes.index(label)]
+    words = f"{every} words" if columns == every else f"the strongest {columns} of {every:,} words"
+    left = _LEFT / width
+    title = f"{label}, {explanation.distribution[label]:.0%}"
+    figure.text(left, 1 - 0.24 / height, title, fontsize=12, weight="bold", color=look.ink, va="center")
+    figure.text(
+        left,
+        1 - 0.48 / height,
+        f"{words}, the strongest {filters} of {len(explanation.values)} filters. Bias {bias:+.1f}",
+        fontsize=7.5,
+        color=look.muted,
+        va="center",
+    )
+    for text in figure.texts:
+        text.set_parse_math(False)
+
+
+def _draw_strip(axes: Axes, pushed: np.ndarray, look: Style) -> None:
+    """One cell a token: what it added to the predicted class's logit, at least 1 to the end of the colours."""
     reach = max(1.0, float(np.abs(pushed).max()))
-    axes.imshow(pushed[None], cmap=_PUSHED, norm=Normalize(-reach, reach), aspect="auto", interpolation="nearest")
+    axes.imshow(pushed[None], cmap=look.pushed, norm=Normalize(-reach, reach), aspect="auto", interpolation="nearest")
     for place, value in enumerate(pushed):
-        dark = abs(value) > 0.6 * reach
-        axes.text(place, 0, f"{value:+.1f}", ha="center", va="center", fontsize=7, color="white" if dark else "#1f2328")
-    _bare(axes, colours)
-    axes.set_yticks([0], ["pushed"], fontsize=8, color=colours.ink)
+        strong = abs(value) > 0.55 * reach
+        ink = look.paper if strong else look.ink
+        figure = f"{value:+.1f}" if abs(value) >= 0.05 else "0"
+        axes.text(place, 0, figure, ha="center", va="center", fontsize=6.5, color=ink)
+    _bare(axes)
+    axes.set_yticks([0], ["pushed"], fontsize=7.5, color=look.ink)
 
 
-def _draw_map(axes: Axes, explanation: Explanation, columns: np.ndarray, filters: np.ndarray, colours: Style) -> None:
+def _draw_map(axes: Axes, explanation: Explanation, columns: np.ndarray, filters: np.ndarray, look: Style) -> None:
     scale = explanation.picture_scale
     values = explanation.values[np.ix_(filters, columns)]
-    axes.imshow(values, cmap=_FIRED, norm=Normalize(-scale, scale), aspect="auto", interpolation="nearest")
+    axes.imshow(values, cmap=look.fired, norm=Normalize(-scale, scale), aspect="auto", interpolation="nearest")
     place_of = {int(token): place for place, token in enumerate(columns)}
     for row, filter_ in enumerate(filters):
-        shown = [place_of[t] for t in range(*explanation.window(int(filter_))) if t in place_of]
+        shown = [place_of[token] for token in range(*explanation.window(int(filter_))) if token in place_of]
         if explanation.active[filter_] and shown:
-            frame = Rectangle(
-                (shown[0] - 0.5, row - 0.5), shown[-1] - shown[0] + 1, 1, fill=False, lw=0.9, edgecolor=colours.ink
-            )
-            axes.add_patch(frame)
-    _bare(axes, colours)
-    words = [_shown(explanation, int(column)) for column in columns]
-    axes.set_xticks(range(len(columns)), words, rotation=40, ha="right", fontsize=9, parse_math=False)
-    for tick, column in zip(axes.get_xticklabels(), columns, strict=True):
-        known = explanation.tokens[column].known
-        tick.set_color(colours.ink if known else colours.muted)
-        tick.set_fontstyle("normal" if known else "italic")
-    axes.set_yticks(range(len(filters)), [str(f) for f in filters], fontsize=6.5, color=colours.muted)
-    axes.set_ylabel("filters, the most moving first", fontsize=8, color=colours.ink)
+            corner = (shown[0] - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, shown[-1] - shown[0] + 1, 1, fill=False, lw=0.9, edgecolor=look.ink))
+    _bare(axes)
+    axes.set_yticks([])
+    axes.set_ylabel("filters, those that moved the class most first", fontsize=7.5, color=look.ink, labelpad=6)
 
 
-def _shown(explanation: Explanation, column: int) -> str:
-    """The token as the reader typed it, cut to a length that fits; a question mark where the model has no such word."""
+def _as_typed(explanation: Explanation, column: int) -> str:
+    """The token as the reader typed it, of a length that fits; a question mark where the model has no such word."""
     token = explanation.tokens[column]
     typed = "".join(c if c.isprintable() else "?" for c in explanation.title[token.start : token.end])
-    typed = typed if len(typed) <= 16 else typed[:15] + "…"
-    return typed if token.known else f"{typed} ?"
+    typed = typed if len(typed) <= 13 else typed[:12] + "…"
+    return typed if token.known else f"{typed} (?)"
 
 
-def _draw_scale(
-    figure: Figure, axes: Axes, colours: Style, right: float, width: float, bottom: float, top: float
-) -> None:
-    bar_axes = figure.add_axes((right + 0.2 / width, bottom, 0.14 / width, top - bottom))
-    bar = figure.colorbar(axes.images[0], cax=bar_axes)
-    bar.outline.set_visible(False)
-    bar_axes.tick_params(labelsize=7, colors=colours.muted, length=2)
-    bar_axes.set_ylabel("filter output", fontsize=8, color=colours.ink)
+def _draw_scale(axes: Axes, scale: float, look: Style) -> None:
+    """The colours of the map from one end to the other, with words for both ends."""
+    axes.imshow(np.linspace(-1, 1, 101)[None], cmap=look.fired, aspect="auto", extent=(-scale, scale, 0, 1))
+    _bare(axes)
+    axes.set_yticks([])
+    axes.set_title("filter output; frames: the windows that won", fontsize=7.5, color=look.muted, pad=3)
+    for side, align, value in ((-0.02, "right", -scale), (1.02, "left", scale)):
+        axes.text(
+            side, 0.45, f"{value:+.1f}", ha=align, va="center", fontsize=7.5, color=look.ink, transform=axes.transAxes
+        )
 
 
-def _title(
-    figure: Figure, explanation: Explanation, filters: int, columns: int, colours: Style, left: float, height: float
-) -> None:
-    probability = explanation.distribution[explanation.label]
-    bias = explanation.bias[explanation.classes.index(explanation.label)]
-    figure.text(
-        left, 1 - 0.28 / height, f"{explanation.label}, {probability:.0%}", fontsize=12, weight="bold",
-        color=colours.ink, va="center", parse_math=False,
-    )  # fmt: skip
-    words = f"{len(explanation.tokens)} words" if columns == len(explanation.tokens) else (
-        f"the strongest {columns} of {len(explanation.tokens):,} words"
-    )  # fmt: skip
-    figure.text(
-        left, 1 - 0.55 / height,
-        f"{words}, the strongest {filters} of {len(explanation.values)} filters; frames: winning windows; "
-        f"bias {bias:+.1f}; ?: unknown word",
-        fontsize=7, color=colours.muted, va="center", parse_math=False,
-    )  # fmt: skip
-
-
-def _nothing_to_read(colours: Style) -> Figure:
-    figure = Figure(figsize=(6, 1.6), facecolor=colours.background)
-    figure.text(0.5, 0.5, "No word to read in this headline.", ha="center", va="center", color=colours.ink)
+def _nothing_to_read(look: Style) -> Figure:
+    figure = Figure(figsize=(4.2, 1.4), facecolor=look.paper)
+    figure.text(0.5, 0.5, "No word to read in this headline.", ha="center", va="center", color=look.ink)
     return figure
 
 
@@ -174,14 +203,14 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str])
         confusion: counts (classes, classes).
         classes: their names.
     """
-    colours = STYLES["light"]
+    look = _STYLES["light"]
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(5.2, 4.4), facecolor=colours.background)
+    figure = Figure(figsize=(5.2, 4.4), facecolor=look.paper)
     axes = figure.add_axes((0.2, 0.17, 0.75, 0.75))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
-        ink = "white" if shares[row, column] > 0.5 else colours.ink
+        ink = "white" if shares[row, column] > 0.5 else look.ink
         text = f"{counts[row, column]:,}\n{shares[row, column]:.0%}"
         axes.text(column, row, text, ha="center", va="center", fontsize=9, color=ink)
     places = range(len(classes))
@@ -198,9 +227,8 @@ def learning_curves(history: Sequence[dict[str, Any]]) -> Figure:
     Args:
         history: `Epoch.to_dict()` of each epoch, measured on validation rows.
     """
-    colours = STYLES["light"]
     epochs = [epoch["epoch"] for epoch in history]
-    figure = Figure(figsize=(8, 3.4), facecolor=colours.background)
+    figure = Figure(figsize=(8, 3.4), facecolor=_STYLES["light"].paper)
     loss = figure.add_axes((0.09, 0.17, 0.38, 0.74))
     f1 = figure.add_axes((0.59, 0.17, 0.38, 0.74))
     loss.plot(epochs, [epoch["train_loss"] for epoch in history], marker="o", ms=3, label="training")
@@ -215,8 +243,7 @@ def learning_curves(history: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _bare(axes: Axes, colours: Style) -> None:
+def _bare(axes: Axes) -> None:
     axes.set_xticks([])
-    axes.tick_params(length=0, colors=colours.ink)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
