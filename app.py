@@ -182,7 +182,7 @@ MAP: dict[str, Any] = {
 }
 
 
-def build() -> gr.Blocks:
+def build() -> Any:
     """Lay out the page and wire it to the model."""
     with gr.Blocks(title="Headline classifier", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.HTML(INTRO, elem_id="intro")

@@ -22,12 +22,14 @@ from textcnn.config import PRESETS, Config, ModelConfig, TextConfig, TrainConfig
 from textcnn.sources import Headlines
 from textcnn.splits import split
 from textcnn.training import pick_device
+from textcnn.vectors import load_vectors
 
 log = logging.getLogger("train")
 
 PARTS = (TextConfig, ModelConfig, TrainConfig)
 UNSET = object()  # a flag that was not given; None is a value
-SAMPLE = {"epochs": 20, "batch_size": 16}  # what --sample implies: a few hundred headlines need more, smaller steps
+# What --sample implies: no network for word vectors, and more and smaller steps for a few hundred headlines.
+SAMPLE = {"vectors": None, "epochs": 20, "batch_size": 16}
 
 
 def train(options: argparse.Namespace) -> None:
@@ -40,13 +42,17 @@ def train(options: argparse.Namespace) -> None:
     data, official_test = load(options)
     log.info(what_was_read(data))
 
+    # Word vectors to start from, where the preset has them; the configuration keeps their name, never a path
+    vectors = None if config.train.vectors is None else load_vectors(config.train.vectors)
+    config = config.replace(vectors=vectors and vectors.name)
+
     # Split
     parts = split(data.titles, data.labels, config.train.split, config.train.fractions, config.train.seed)
     learn, validation, test = (pipeline.select(data, rows) for rows in (parts.train, parts.validation, parts.test))
     log.info("Split (%s): %s", config.train.split, sizes(train=learn, validation=validation, test=test))
 
     # Fit: tokenizer, classes and weights from the training rows, the epoch chosen on the validation rows
-    fitted = pipeline.fit_rows(learn, config, validation=validation, device=device)
+    fitted = pipeline.fit_rows(learn, config, validation=validation, vectors=vectors, device=device)
     log.info("Best epoch: %d; vocabulary: %s tokens", fitted.best_epoch, f"{len(fitted.tokenizer):,}")
 
     # Measure, on rows that nothing was chosen by
@@ -59,7 +65,7 @@ def train(options: argparse.Namespace) -> None:
     if config.train.refit:
         log.info("Refit on all %s rows, %d epochs", f"{len(data):,}", fitted.best_epoch)
         replay = fitted.history[: fitted.best_epoch]
-        shipped = pipeline.fit_rows(pipeline.select(data), config, replay=replay, device=device)
+        shipped = pipeline.fit_rows(pipeline.select(data), config, replay=replay, vectors=vectors, device=device)
 
     # Save
     performance = pipeline.performance(

@@ -42,7 +42,7 @@ def sample() -> sources.Headlines:
 
 def _trained(preset: str) -> HeadlineClassifier:
     headlines = sources.sample()
-    config = PRESETS[preset].replace(epochs=8, batch_size=16)
+    config = PRESETS[preset].replace(epochs=8, batch_size=16, vectors=None)
     fitted = fit(headlines.titles, headlines.labels, config)
     return HeadlineClassifier.from_fit(fitted, config)
 

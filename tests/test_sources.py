@@ -180,7 +180,7 @@ def test_a_later_row_with_a_field_too_many_names_its_line(write: Write) -> None:
 
 
 def test_a_first_row_with_a_field_too_many_is_refused_too(write: Write) -> None:
-    """pandas takes the first column for row names where the first row is longer than the header.
+    """Pandas takes the first column for row names where the first row is longer than the header.
 
     The titles then become what stands after the first comma.
     """
@@ -195,7 +195,7 @@ def test_a_row_with_a_field_too_few_is_dropped_and_counted(write: Write) -> None
 
 @pytest.mark.parametrize("name", ["data.zip", "data.xz", "data.gz", "data.bz2", "data.zst", "data.tar"])
 def test_a_csv_with_the_name_of_an_archive_is_read_or_refused(write: Write, name: str) -> None:
-    """pandas unpacks by the name; what is no archive then fails in the archive's own words."""
+    """Pandas unpacks by the name; what is no archive then fails in the archive's own words."""
     path = write("title,category\nOil up,A\nGoal,B\n", name=name)
     try:
         assert read_csv(path).titles == ["Oil up", "Goal"]
@@ -205,7 +205,10 @@ def test_a_csv_with_the_name_of_an_archive_is_read_or_refused(write: Write, name
 
 # The official files
 
-TRAIN = b'"3","Oil hits \\$50","text"\n"2","Late goal, ""offside""","text"\n"4","NA","x"\n"1","Peace talks","y"\n"1","","z"\n'
+TRAIN = (
+    b'"3","Oil hits \\$50","text"\n"2","Late goal, ""offside""","text"\n'
+    b'"4","NA","x"\n"1","Peace talks","y"\n"1","","z"\n'
+)
 
 
 @pytest.fixture
@@ -235,7 +238,6 @@ def test_official_files_are_downloaded_once(site: Site, tmp_path: Path) -> None:
 
 
 def test_official_files_go_to_the_users_cache(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / project)
     official("train")
     assert (tmp_path / "textcnn" / "ag_news_train.csv").read_bytes() == TRAIN

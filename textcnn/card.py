@@ -7,6 +7,7 @@ from textcnn.config import Config
 
 __all__ = ["model_card"]
 
+VECTOR_TERMS = {"sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
 _SOURCES = {
     "AG News train": (
         "the official AG News training titles (Zhang et al. 2015). AG's corpus of news articles is offered for "
@@ -46,7 +47,7 @@ print(model.predict("Stocks slide as oil prices hit a new high").distribution)
 
 Learned from {data["kept"]:,} headlines (sha256 of the file `{data["sha256"]}`): {origin}
 
-Rows read: {data["rows"]:,}. Dropped: {_counts(data["dropped"])}. Classes: {_counts(data["classes"])}.
+{_vectors(config)}Rows read: {data["rows"]:,}. Dropped: {_counts(data["dropped"])}. Classes: {_counts(data["classes"])}.
 
 ## Results
 
@@ -71,6 +72,14 @@ AG News it speaks of the news of 2004 and 2005, in English, as its agencies wrot
 `python train.py --preset {config.preset} --data FILE` with the settings in `config.json`; figures in
 `performance.json`. The code is under the MIT License.
 """
+
+
+def _vectors(config: Config) -> str:
+    name = config.train.vectors
+    if name is None:
+        return ""
+    terms = f" ({VECTOR_TERMS[name]})" if name in VECTOR_TERMS else ""
+    return f"The embeddings of its words started from the vectors of `{name}`{terms}.\n\n"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

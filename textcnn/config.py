@@ -88,12 +88,13 @@ class TrainConfig:
     epochs: int = 5  # at most, passes over the training rows
     batch_size: int = 256  # headlines a step
     learning_rate: float = 3e-3  # the highest of the schedule
-    schedule: str = "one_cycle"  # "one_cycle", or "plateau": a tenth after 3 epochs without a better validation loss
+    schedule: str = "one_cycle"  # "one_cycle", or "plateau": a tenth after more than 3 epochs without a better loss
     patience: int | None = None  # stop after so many epochs without a better validation loss; None: never
     label_smoothing: float = 0.0  # share of a target spread over all classes
     word_dropout: float = 0.0  # share of the words turned into unknown ones while training
     rare_word_dropout: float = 0.0  # the same for words seen once, so that the unknown word learns from them
     weight_average: float | None = None  # decay a step of the moving average of the weights; None: no average
+    vectors: str | None = None  # first embeddings: a Hub id or a folder of word vectors; None: drawn at random
     split: str = "duplicates"  # "duplicates": copies of one title on one side; "random": the lesson's
     fractions: tuple[float, float, float] = (0.70, 0.15, 0.15)  # train, validation, test
     refit: bool = True  # after measuring, train the model that ships on all rows
@@ -197,10 +198,12 @@ PRESETS: Mapping[str, Config] = {
         model=ModelConfig(embedding_dim=128, embedding_dropout=0.3),
         train=TrainConfig(
             epochs=5,
+            learning_rate=3e-3,
             label_smoothing=0.1,
             word_dropout=0.1,
             rare_word_dropout=0.2,
             weight_average=0.995,
+            vectors="sentence-transformers/all-MiniLM-L6-v2",
         ),
     ),
 }

@@ -74,7 +74,7 @@ class Explanation:
             "temperature": self.temperature,
             "filters": [
                 {
-                    "index": f,
+                    "index": int(f),
                     "size": int(self.filter_sizes[f]),
                     "window": list(self.window(int(f))),
                     "value": float(self.values[f, self.winners[f]]),
@@ -110,10 +110,9 @@ def contributions(model: TextCNN, ids: Tensor, trace: Trace) -> Contributions:
     length = ids.shape[1]
     shares = torch.zeros(len(winners), length, dtype=weight.dtype)  # (filters, tokens) of each pooled value
     if length:
-        inputs = model.inputs(ids)
         first = 0
-        for size, conv in zip(model.config.filter_sizes, model.convs, strict=True):
-            terms = conv.offset_terms(inputs)[0]  # type: ignore[operator]  # (tokens, filter_size, filters)
+        for size, batch_terms in zip(model.config.filter_sizes, model.offset_terms(ids), strict=True):
+            terms = batch_terms[0]  # (tokens, filter_size, filters)
             filters = torch.arange(terms.shape[2])
             left = same_padding(length, size)[0]
             for offset in range(size):
@@ -143,7 +142,7 @@ def picture_scale(model: TextCNN, sequences: list[np.ndarray]) -> float:
         values = model.trace(batch.ids, batch.lengths).values.transpose(1, 2)
         real = torch.arange(batch.ids.shape[1]) < batch.lengths[:, None]
         sizes.append(values[real].abs().flatten())
-    everything = torch.cat(sizes)
+    everything = torch.cat(sizes) if sizes else torch.empty(0)
     if not len(everything):
         return 1.0
     rank = max(1, round(0.995 * len(everything)))

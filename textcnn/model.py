@@ -35,6 +35,22 @@ def same_padding(length: int, filter_size: int, stride: int = 1) -> tuple[int, i
     return both // 2, math.ceil(both / 2)
 
 
+def sum_windows(terms: Tensor, bias: Tensor) -> Tensor:
+    """Add up what the tokens of each window bring: a convolution's output, (batch, filters, tokens).
+
+    Args:
+        terms: what each token adds at each offset of a window, (batch, tokens, filter_size, filters).
+        bias: (filters,).
+    """
+    length, filter_size = terms.shape[1:3]
+    left, right = same_padding(length, filter_size)
+    padded = F.pad(terms, (0, 0, 0, 0, left, right))
+    total = bias.expand(len(terms), length, -1)
+    for offset in range(filter_size):
+        total = total + padded[:, offset : offset + length, offset]
+    return total.transpose(1, 2)
+
+
 class LookupConvolution(nn.Module):
     """A `Conv1d` over one-hot tokens, stride 1 and SAME padding, computed by looking up columns of its weight.
 
@@ -58,12 +74,7 @@ class LookupConvolution(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Map token indices (batch, tokens) to (batch, filters, tokens)."""
-        terms = self.offset_terms(ids)
-        length = ids.shape[1]
-        left, right = same_padding(length, self.filter_size)
-        terms = F.pad(terms, (0, 0, 0, 0, left, right))
-        total = self.bias + sum(terms[:, o : o + length, o] for o in range(self.filter_size))
-        return total.transpose(1, 2)
+        return sum_windows(self.offset_terms(ids), self.bias)
 
 
 class EmbeddedConvolution(nn.Conv1d):
@@ -138,9 +149,26 @@ class TextCNN(nn.Module):
             return [self.embedding.weight]
         return [conv.weight for conv in self.convs if isinstance(conv, LookupConvolution)]
 
-    def inputs(self, ids: Tensor) -> Tensor:
-        """Return what the convolutions read: the indices themselves, or their embeddings."""
-        return ids if self.embedding is None else self.embedding(ids)
+    def offset_terms(self, ids: Tensor) -> list[Tensor]:
+        """Return for each filter size what each token adds at each offset: (batch, tokens, filter_size, filters).
+
+        Each distinct token is computed once, which is faster, and makes the values of equal windows equal to the last
+        bit, wherever they stand: the first of them wins the max.
+        """
+        if self.embedding is None:
+            return [conv.offset_terms(ids) for conv in self.convs]  # type: ignore[operator]
+        distinct, places = torch.unique(ids, return_inverse=True)
+        embedded = self.embedding(distinct)[None]
+        return [conv.offset_terms(embedded)[0][places] for conv in self.convs]  # type: ignore[operator]
+
+    def values(self, ids: Tensor) -> Tensor:
+        """Return the outputs of the convolutions, (batch, filters, tokens); with dropout while training."""
+        if self.training and self.embedding is not None:
+            embedded = F.dropout(self.embedding(ids), self.config.embedding_dropout)
+            return torch.cat([conv(embedded) for conv in self.convs], dim=1)
+        biases = [conv.bias for conv in self.convs]
+        windows = zip(self.offset_terms(ids), biases, strict=True)
+        return torch.cat([sum_windows(terms, bias) for terms, bias in windows], dim=1)  # type: ignore[arg-type]
 
     def trace(self, ids: Tensor, lengths: Tensor) -> Trace:
         """Run the network and keep what it computed.
@@ -149,11 +177,8 @@ class TextCNN(nn.Module):
             ids: token indices (batch, tokens), PAD after each headline's end.
             lengths: tokens of each headline (batch,).
         """
-        inputs = self.inputs(ids)
-        if self.training and self.config.embedding_dropout:
-            inputs = F.dropout(inputs, self.config.embedding_dropout)
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        values = torch.cat([conv(inputs) for conv in self.convs], dim=1)
+        values = self.values(ids)
         if self.batch_norm is not None:
             values = self._normalize(values, real)
         # argmax names the first of equals; gathering by it sends the gradient to that one alone.
@@ -173,11 +198,17 @@ class TextCNN(nn.Module):
 
     def _normalize(self, values: Tensor, real: Tensor) -> Tensor:
         """Batch norm over the real tokens alone: padding must not move the statistics."""
-        assert self.batch_norm is not None
+        norm = self.batch_norm
+        assert norm is not None
         by_token = values.transpose(1, 2)
-        normalized = torch.zeros_like(by_token)
-        normalized[real] = self.batch_norm(by_token[real])
-        return normalized.transpose(1, 2)
+        tokens = by_token[real]
+        if len(tokens) > 1:
+            normalized = norm(tokens)
+        else:  # one word alone has no variance
+            normalized = F.batch_norm(tokens, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        result = torch.zeros_like(by_token)
+        result[real] = normalized
+        return result.transpose(1, 2)
 
     def filter_affine(self) -> tuple[Tensor, Tensor]:
         """Return scale and shift (filters,) such that a value is scale x (sum of its offset terms) + shift.

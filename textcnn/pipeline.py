@@ -18,6 +18,7 @@ from textcnn.explain import picture_scale
 from textcnn.sources import Headlines
 from textcnn.splits import Split
 from textcnn.training import Epoch, Fit, fit
+from textcnn.vectors import Vectors
 
 __all__ = ["Rows", "calibrated", "figures", "fit_rows", "measure", "performance", "select"]
 
@@ -47,11 +48,21 @@ def fit_rows(
     *,
     validation: Rows | None = None,
     replay: list[Epoch] | None = None,
+    vectors: Vectors | None = None,
     device: torch.device | None = None,
 ) -> Fit:
     """Train on rows with a progress bar; see `training.fit`."""
     watched = None if validation is None else (validation.titles, validation.labels)
-    return fit(rows.titles, rows.labels, config, validation=watched, replay=replay, device=device, progress=True)
+    return fit(
+        rows.titles,
+        rows.labels,
+        config,
+        validation=watched,
+        replay=replay,
+        vectors=vectors,
+        device=device,
+        progress=True,
+    )
 
 
 def calibrated(fitted: Fit, config: Config, validation: Rows) -> HeadlineClassifier:

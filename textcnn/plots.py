@@ -96,7 +96,7 @@ def heatmap(explanation: Explanation, style: str = "light", max_filters: int = 4
     columns.sort()
     filters = _strongest(explanation.by_filter[target].sum(1), max_filters)
     words = [_as_typed(explanation, int(column)) for column in columns]
-    wide, high = _COLUMN * max(9, len(columns)), _ROW * len(filters)
+    wide, high = _COLUMN * max(9, len(columns)), _ROW * max(4, len(filters))
     below = _LETTER * max(map(len, words)) + _SCALE
     width, height = _LEFT + wide + _RIGHT, _TOP + _STRIP + _GAP + high + below
     figure = Figure(figsize=(width, height), facecolor=look.paper)
@@ -133,7 +133,7 @@ def _draw_title(figure: Figure, explanation: Explanation, columns: int, filters:
     figure.text(
         left,
         1 - 0.48 / height,
-        f"{words}, the strongest {filters} of {len(explanation.values)} filters. Bias {bias:+.1f}",
+        f"{words}; the strongest {filters} of {len(explanation.values)} filters. Bias {bias:+.1f}",
         fontsize=7.5,
         color=look.muted,
         va="center",
@@ -167,7 +167,7 @@ def _draw_map(axes: Axes, explanation: Explanation, columns: np.ndarray, filters
             axes.add_patch(Rectangle(corner, shown[-1] - shown[0] + 1, 1, fill=False, lw=0.9, edgecolor=look.ink))
     _bare(axes)
     axes.set_yticks([])
-    axes.set_ylabel("filters, those that moved the class most first", fontsize=7.5, color=look.ink, labelpad=6)
+    axes.set_ylabel("filters", fontsize=7.5, color=look.ink, labelpad=6)
 
 
 def _as_typed(explanation: Explanation, column: int) -> str:

@@ -57,7 +57,7 @@ def score_csv(
     source, target = Path(source), Path(target)
     if source.exists() and target.exists() and source.samefile(target):
         raise DataError(f"{source} would be overwritten by its own answers: give another name to write to.")
-    with csv_errors(source), source.open("rb") as raw:
+    with csv_errors(source, encoding), source.open("rb") as raw:
         if not target.resolve().parent.is_dir():
             raise DataError(f"There is no folder {target.resolve().parent} to write {target.name} to.")
         handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.resolve().parent)

@@ -1,5 +1,6 @@
 """Where headlines come from: a CSV, the official AG News files, the sample that ships with the package."""
 
+import codecs
 import csv
 import hashlib
 from collections import Counter
@@ -73,8 +74,12 @@ _OFFICIAL_CLASSES = {"1": "World", "2": "Sports", "3": "Business", "4": "Sci/Tec
 
 
 @contextmanager
-def csv_errors(path: Path) -> Iterator[None]:
+def csv_errors(path: Path, encoding: str) -> Iterator[None]:
     """Turn what can go wrong while a CSV is read into a `DataError` that names the file and the way out."""
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise DataError(f"{error}: give an encoding that Python knows, for example utf-8 or cp1252.") from None
     try:
         yield
     except FileNotFoundError:
@@ -87,11 +92,7 @@ def csv_errors(path: Path) -> Iterator[None]:
             f"{path} is not {error.encoding} text: byte 0x{found} cannot be read. "
             "Save it as UTF-8, or name its encoding (--encoding, for example cp1252)."
         ) from None
-    except LookupError as error:
-        raise DataError(f"{error}: give an encoding that Python knows, for example utf-8 or cp1252.") from None
-    except (pd.errors.ParserError, csv.Error, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except (pd.errors.ParserError, csv.Error, UnicodeError) as error:
         raise DataError(f"{path} cannot be read as CSV: {error}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
@@ -110,7 +111,7 @@ def read_csv(path: str | Path, encoding: str = "utf-8-sig") -> Headlines:
         DataError: no such file, nothing in it, not CSV, another encoding, a missing column, fewer than two classes.
     """
     path = Path(path)
-    with csv_errors(path):
+    with csv_errors(path, encoding):
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=encoding)
         digest = _sha256(path)
     missing = [name for name in ("title", "category") if name not in frame.columns]

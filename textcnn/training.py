@@ -21,6 +21,7 @@ from textcnn.config import Config, TrainConfig
 from textcnn.errors import ConfigError, DataError
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Tokenizer
+from textcnn.vectors import Vectors, load_vectors
 
 __all__ = ["Epoch", "Fit", "Trainer", "encode", "fit", "pick_device", "predict_logits", "set_seeds"]
 
@@ -128,7 +129,8 @@ class Trainer:
             )
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            if self.one_cycle is not None:
+            # The last step of the schedule is the last one taken: one more would raise the rate again.
+            if self.one_cycle is not None and self.one_cycle.last_epoch + 1 < self.one_cycle.total_steps:
                 self.one_cycle.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
@@ -202,7 +204,7 @@ class Trainer:
 
     def _start_schedule(self, steps: int) -> None:
         if self.config.schedule == "one_cycle":
-            # Two steps at least: with one the schedule divides by zero.
+            # Two steps at least: a schedule of one step has only its end, next to no rate at all.
             total = max(2, self.config.epochs * steps)
             rate = self.config.learning_rate
             self.one_cycle = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, max_lr=rate, total_steps=total)
@@ -269,6 +271,18 @@ def predict_logits(model: TextCNN, dataset: HeadlineDataset) -> Tensor:
     return logits
 
 
+def _start_from(vectors: Vectors, model: TextCNN, tokenizer: Tokenizer) -> None:
+    """Set the embeddings of the words, those of PAD and UNK excepted, to the vectors."""
+    if model.embedding is None:
+        raise ConfigError(
+            "A one-hot model (embedding_dim none) has no embedding to start from vectors: --vectors none."
+        )
+    words = list(tokenizer.token_to_index)[_UNK_INDEX + 1 :]
+    first = vectors.of_words(words, model.embedding.embedding_dim)
+    with torch.no_grad():
+        model.embedding.weight[_UNK_INDEX + 1 :] = torch.from_numpy(first)
+
+
 @dataclass(frozen=True)
 class Fit:
     """A trained model and how it came about."""
@@ -303,6 +317,7 @@ def fit(
     *,
     validation: tuple[Sequence[str], Sequence[str]] | None = None,
     replay: Sequence[Epoch] | None = None,
+    vectors: Vectors | None = None,
     device: torch.device | None = None,
     progress: bool = False,
 ) -> Fit:
@@ -314,11 +329,12 @@ def fit(
         config: all settings.
         validation: titles and labels to choose the epoch by.
         replay: epochs of an earlier run to repeat, for a refit on more rows.
+        vectors: first embeddings, loaded already; by default those that the configuration names.
         device: where to train; the CPU by default.
         progress: show a bar.
 
     Raises:
-        DataError: no headline has a word, or fewer than two classes are left.
+        DataError: no headline has a word, fewer than two classes are left, or the word vectors cannot be had.
     """
     device = device or torch.device("cpu")
     set_seeds(config.train.seed)
@@ -333,7 +349,12 @@ def fit(
     train = HeadlineDataset([sequences[row] for row in readable], targets).to(device)
     watched = None if validation is None else encode(*validation, tokenizer, label_encoder).to(device)
 
-    model = TextCNN(config.model, len(tokenizer), len(label_encoder)).to(device)
+    model = TextCNN(config.model, len(tokenizer), len(label_encoder))
+    if vectors is None and config.train.vectors is not None:
+        vectors = load_vectors(config.train.vectors)
+    if vectors is not None:
+        _start_from(vectors, model, tokenizer)
+    model.to(device)
     weights = torch.from_numpy(1 / np.bincount(targets, minlength=len(label_encoder))).float()
     trainer = Trainer(model, config.train, weights, device)
     history = trainer.train(train, watched, replay=replay, progress=progress)
