@@ -1,6 +1,6 @@
 """Accuracy of the presets and of the usual classical model, on the same rows.
 
-    python benchmarks/accuracy.py --data train.csv [--seeds 1 2 3]
+    python benchmarks/accuracy.py --data train.csv [--seeds 1 2 3] [--vectors FOLDER]
 
 For each seed the rows are split anew, copies of one title on one side. Every model learns from the training rows, is
 chosen on the validation rows, and is measured on the test rows. Figures are weighted F1.
@@ -23,6 +23,7 @@ from textcnn.pipeline import Rows, select
 from textcnn.splits import split
 from textcnn.text import clean
 from textcnn.training import fit
+from textcnn.vectors import Vectors, load_vectors
 
 
 def main() -> None:
@@ -30,9 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--vectors", help="folder of the word vectors, where the Hub is out of reach")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     options = parser.parse_args()
     data = sources.read_csv(options.data)
+    if options.vectors:
+        MODELS["default"] = preset("default", vectors=load_vectors(options.vectors))
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in options.models}
     for seed in options.seeds:
         parts = split(data.titles, data.labels, seed=seed)
@@ -62,12 +66,13 @@ def main() -> None:
 Predict = Callable[[list[str]], list[str]]
 
 
-def preset(name: str) -> Callable[[Rows, Rows, int], Predict]:
+def preset(name: str, vectors: Vectors | None = None) -> Callable[[Rows, Rows, int], Predict]:
     """Return how a preset is trained."""
 
     def train(rows: Rows, validation: Rows, seed: int) -> Predict:
         config = PRESETS[name].replace(seed=seed)
-        fitted = fit(rows.titles, rows.labels, config, validation=(validation.titles, validation.labels))
+        watched = (validation.titles, validation.labels)
+        fitted = fit(rows.titles, rows.labels, config, validation=watched, vectors=vectors)
         model = HeadlineClassifier.from_fit(fitted, config)
         return lambda titles: model.label_encoder.decode(model.predict_proba(titles).argmax(1))
 

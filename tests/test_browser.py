@@ -115,7 +115,9 @@ class Visit:
         self.context.on("request", watch)
         page.on("console", lambda line: line.type in ("error", "warning") and self.trouble.append(line.text))
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.on("response", lambda answer: answer.status >= 400 and self.trouble.append(f"{answer.status} {answer.url}"))
+        page.on(
+            "response", lambda answer: answer.status >= 400 and self.trouble.append(f"{answer.status} {answer.url}")
+        )
         page.goto(f"{url}?__theme={theme}", wait_until="domcontentloaded")
         expect(page.locator("#said strong")).to_be_visible(timeout=30_000)  # rendered, not only served
 

@@ -25,8 +25,9 @@ from textcnn import Config, HeadlineClassifier, metrics, pipeline, sources
 from textcnn.config import PRESETS
 from textcnn.sources import Headlines, OfficialFile
 from textcnn.splits import split
+from textcnn.training import Trainer
 
-SMALL = ["--epochs", "2", "--num-filters", "6", "--embedding-dim", "6"]  # a training of a second
+SMALL = ["--epochs", "2", "--num-filters", "6", "--embedding-dim", "6", "--vectors", "none"]  # a training of a second
 SAMPLE = files("textcnn").joinpath("data/sample.csv")
 
 Output = pytest.CaptureFixture[str]
@@ -153,19 +154,34 @@ def test_what_ships_has_learned_from_all_rows(trained: Path, sample: Headlines) 
     assert all(token.known for title in sample.titles for token in tokenizer.tokenize(title))
 
 
-@pytest.mark.parametrize("preset", ["default", "lesson"])
-def test_without_a_refit_the_figures_are_those_of_the_folder(tmp_path: Path, sample: Headlines, preset: str) -> None:
+@pytest.mark.parametrize(("preset", "method"), [("default", "duplicates"), ("lesson", "random")])
+def test_without_a_refit_the_figures_are_those_of_the_folder(
+    tmp_path: Path, sample: Headlines, preset: str, method: str
+) -> None:
     """Measured again from the folder, on the same split, they come out the same."""
     out = tmp_path / "m"
-    assert train.main(["--sample", "--preset", preset, "--out", str(out), "--epochs", "2", "--no-refit"]) == 0
+    flags = ["--preset", preset, "--split", method, "--seed", "7", "--fractions", "0.5", "0.2", "0.3"]
+    assert train.main(["--sample", "--out", str(out), "--epochs", "4", "--no-refit", *flags]) == 0
     content, model = performance(out), HeadlineClassifier.from_pretrained(out)
-    assert content["shipped"]["rows"] == content["split"]["train"]
+    assert content["shipped"]["rows"] == content["split"]["train"] == 160
     assert not content["shipped"]["refit"]
-    test = split(sample.titles, sample.labels).test
+    test = split(sample.titles, sample.labels, method, (0.5, 0.2, 0.3), seed=7).test
     y_true = model.label_encoder.encode([sample.labels[row] for row in test])
     again = metrics.evaluate(y_true, model.predict_proba([sample.titles[row] for row in test]), model.classes)
     assert again.overall == pytest.approx(content["overall"], abs=1e-6)
     assert again.confusion == content["confusion"]
+
+
+def test_the_refit_repeats_the_epochs_up_to_the_best(
+    tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.9, 0.5, 0.8, 0.7])
+    monkeypatch.setattr(Trainer, "eval_step", lambda self, dataset: (next(losses), 0.5))
+    assert train.main(["--sample", "--out", str(tmp_path / "m"), *SMALL, "--epochs", "4"]) == 0
+    assert performance(tmp_path / "m")["shipped"]["epochs"] == 2
+    lines = capsys.readouterr().out.splitlines()
+    refit = [line for line in lines if line.startswith("Epoch ") and "val_loss" not in line]
+    assert [line.split()[1] for line in refit] == ["1/2", "2/2"]
 
 
 def test_lesson_keeps_its_own_probabilities(tmp_path: Path, trained: Path) -> None:
@@ -315,8 +331,8 @@ def test_presets_are_taken_whole() -> None:
     assert resolved("--preset", "lesson") == PRESETS["lesson"]
 
 
-def test_the_sample_implies_more_and_smaller_steps() -> None:
-    assert resolved("--sample") == PRESETS["default"].replace(epochs=20, batch_size=16)
+def test_the_sample_implies_more_and_smaller_steps_and_no_vectors() -> None:
+    assert resolved("--sample") == PRESETS["default"].replace(epochs=20, batch_size=16, vectors=None)
     assert resolved("--sample", "--epochs", "3").train.epochs == 3
 
 
@@ -421,7 +437,7 @@ def test_data_that_cannot_be_used_is_named_with_status_2(
     tmp_path: Path, capsys: Output, content: str, message: str
 ) -> None:
     (tmp_path / "in.csv").write_bytes(content.encode("cp1252"))
-    assert train.main(["--data", str(tmp_path / "in.csv"), "--out", str(tmp_path / "m")]) == 2
+    assert train.main(["--data", str(tmp_path / "in.csv"), "--out", str(tmp_path / "m"), "--vectors", "none"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error

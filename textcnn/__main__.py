@@ -29,13 +29,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             blank = f" ({scored.blank_lines} blank lines passed over)" if scored.blank_lines else ""
             print(f"{scored.rows:,} headlines classified{blank}: {options.target}")
         else:
-            print(bars(model.predict(" ".join(options.headline))))
+            say(bars(model.predict(" ".join(options.headline))))
+        sys.stdout.flush()  # here, where a reader that has gone is no error
     except TextCNNError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output closed it early, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def say(text: str) -> None:
+    """Print text, with plain signs where the terminal's encoding has no others."""
+    encoding = sys.stdout.encoding or "utf-8"
+    plain = text.replace("█", "#").encode(encoding, errors="replace").decode(encoding)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = plain
+    print(text)
 
 
 def bars(prediction: Prediction) -> str:

@@ -1,7 +1,7 @@
 """The artifact folder: written whole or not at all, read strictly. It never holds a pickle."""
 
+import glob
 import hashlib
-import math
 import os
 import shutil
 import tempfile
@@ -53,7 +53,7 @@ def check_target(folder: str | Path) -> Path:
     Raises:
         ArtifactError: the path is a file, holds files that are not artifacts, or cannot be written.
     """
-    folder = Path(folder).resolve()
+    folder = _existing(folder)
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder} is a file: give a folder that is new, empty or holds artifacts.")
     foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in OURS) if folder.is_dir() else []
@@ -106,7 +106,7 @@ def load(folder: str | Path) -> Artifacts:
     Raises:
         ArtifactError: a file is missing, altered, or does not fit the others; the message names it.
     """
-    folder = _recover(Path(folder).resolve())
+    folder = _recover(_existing(folder))
     if not folder.is_dir():
         raise ArtifactError(f"There is no artifact folder {folder}: train one with train.py --out {folder.name}.")
     settings = _settings(folder)
@@ -124,6 +124,8 @@ def load(folder: str | Path) -> Artifacts:
         )
     model = _model(folder / WEIGHTS, contents[WEIGHTS], config, len(tokenizer), len(label_encoder))
     performance = read_json(folder / PERFORMANCE) if (folder / PERFORMANCE).exists() else None
+    if not isinstance(performance, dict | None):
+        raise ArtifactError(f"{PERFORMANCE} in {folder} is no JSON object.")
     return Artifacts(
         config,
         tokenizer,
@@ -133,6 +135,16 @@ def load(folder: str | Path) -> Artifacts:
         picture_scale=settings["picture_scale"],
         performance=performance,
     )
+
+
+def _existing(folder: str | Path) -> Path:
+    """Return the whole path, if the file system can have such a name."""
+    try:
+        whole = Path(folder).resolve()
+        whole.exists()
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"There is no artifact folder {str(folder)[:80]}: {error}"[:300]) from None
+    return whole
 
 
 def _write(folder: Path, artifacts: Artifacts, card: str, figures: Mapping[str, bytes]) -> None:
@@ -165,7 +177,7 @@ def _write(folder: Path, artifacts: Artifacts, card: str, figures: Mapping[str, 
 @contextmanager
 def _new_beside(folder: Path) -> Iterator[Path]:
     """Give an empty folder beside the target, on the same file system; remove it if it was not moved away."""
-    for abandoned in folder.parent.glob(f".{folder.name}.new-*"):
+    for abandoned in _beside(folder, "new"):
         if time.time() - abandoned.stat().st_mtime > 3600:  # of a save that was killed
             shutil.rmtree(abandoned, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
@@ -178,7 +190,7 @@ def _new_beside(folder: Path) -> Iterator[Path]:
 
 def _swap(new: Path, folder: Path) -> None:
     """Put `new` in the place of `folder`; a folder that holds files cannot be replaced by one rename."""
-    aside = new.with_name(new.name.replace(".new-", ".old-"))
+    aside = new.with_name(f".{folder.name}.old-{new.name.rpartition('-')[2]}")
     replaced = folder.exists()
     if replaced:
         os.rename(folder, aside)
@@ -188,15 +200,20 @@ def _swap(new: Path, folder: Path) -> None:
         if replaced:
             os.rename(aside, folder)
         raise
-    for old in folder.parent.glob(f".{folder.name}.old-*"):  # this one, and those of saves that were killed
+    for old in _beside(folder, "old"):  # this one, and those of saves that were killed
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(folder: Path, kind: str) -> list[Path]:
+    """The folders beside the target that a save of it made: "new" ones being written, "old" ones moved aside."""
+    return list(folder.parent.glob(f".{glob.escape(folder.name)}.{kind}-*"))
 
 
 def _recover(folder: Path) -> Path:
     """Move back what a save that was killed between its two renames had moved aside."""
     if folder.exists():
         return folder
-    asides = sorted(folder.parent.glob(f".{folder.name}.old-*"), key=lambda path: path.stat().st_mtime)
+    asides = sorted(_beside(folder, "old"), key=lambda path: path.stat().st_mtime)
     if not asides:
         return folder
     try:
@@ -221,7 +238,7 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{CONFIG} in {folder} has the keys {sorted(settings)}: expected are {sorted(wanted)}.")
     for name in ("temperature", "picture_scale"):
         value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 < value < 1e6:
             raise ArtifactError(f"{CONFIG} in {folder}: {name} is {value!r}, a number above 0 is expected.")
     return settings
 
@@ -243,6 +260,10 @@ def _checked(path: Path, sha256: str | None) -> bytes:
     return content
 
 
+def _said(tensor: tuple[tuple[int, ...], torch.dtype] | None) -> str:
+    return "no such tensor" if tensor is None else f"shape {tensor[0]} of {str(tensor[1]).removeprefix('torch.')}"
+
+
 def _model(path: Path, content: bytes, config: Config, num_tokens: int, num_classes: int) -> TextCNN:
     """Build the network and fill in the weights, refusing any that are missing, too many or of another shape."""
     try:
@@ -252,14 +273,14 @@ def _model(path: Path, content: bytes, config: Config, num_tokens: int, num_clas
         raise ArtifactError(f"{path.name} in {path.parent} is not a safetensors file: {error}") from None
     with torch.device("meta"):  # shapes without memory: nothing is allocated for a config that does not fit
         model = TextCNN(config.model, num_tokens, num_classes)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    expected = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()}
+    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in weights.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
         name = wrong[0]
         raise ArtifactError(
             f"{path.name} in {path.parent} does not fit {TOKENIZER} ({num_tokens:,} tokens), {LABELS} ({num_classes} "
-            f"classes) and {CONFIG}: {name} has shape {found.get(name)}, expected is {expected.get(name)}."
+            f"classes) and {CONFIG}: {name} has {_said(found.get(name))}, expected is {_said(expected.get(name))}."
         )
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise ArtifactError(f"{path.name} in {path.parent} holds weights that are not finite numbers.")

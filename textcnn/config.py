@@ -4,14 +4,55 @@ A preset plus overrides is the only configuration there is. The resolved `Config
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from textcnn.errors import ArtifactError, ConfigError
 
-__all__ = ["PRESETS", "Config", "ModelConfig", "TextConfig", "TrainConfig", "read_json", "write_json"]
+__all__ = ["PRESETS", "Config", "ModelConfig", "TextConfig", "TrainConfig", "check_types", "read_json", "write_json"]
+
+
+_MOST = 2**31 - 1  # of a whole number: what NumPy and torch take everywhere
+
+
+def check_types(settings: Any) -> None:
+    """Hold the fields of a dataclass to their annotations, as JSON and callers give what they like.
+
+    A list where a tuple belongs becomes one, since JSON has no tuples; a whole number is a number.
+
+    Raises:
+        ConfigError: a value of another type.
+    """
+    for name, kind in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if get_origin(kind) is tuple and isinstance(value, list):
+            value = tuple(value)
+            object.__setattr__(settings, name, value)
+        if not _fits(value, kind):
+            raise ConfigError(f"{name} is {value!r}: {_said(kind)} is expected.")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is UnionType:
+        return any(_fits(value, option) for option in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(kind)[0]) for item in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _said(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "none"}
+    if get_origin(kind) is UnionType:
+        return " or ".join(map(_said, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return f"a list of {_said(get_args(kind)[0]).removeprefix('a ')}s"
+    return names.get(kind, str(kind))
 
 
 def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -19,9 +60,9 @@ def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}: allowed are {', '.join(allowed)}.")
 
 
-def _at_least(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least}.")
+def _at_least(name: str, value: int, least: int) -> None:
+    if not least <= value <= _MOST:
+        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least} and at most {_MOST:,}.")
 
 
 def _share(name: str, value: float) -> None:
@@ -39,6 +80,7 @@ class TextConfig:
     min_count: int = 1  # words seen less often in training are unknown
 
     def __post_init__(self) -> None:
+        check_types(self)
         _choice("cleaning", self.cleaning, ("lesson", "default"))
         if self.num_tokens is not None:
             _at_least("num_tokens", self.num_tokens, 3)
@@ -59,8 +101,7 @@ class ModelConfig:
     embedding_dropout: float = 0.0  # share of the embedding's components
 
     def __post_init__(self) -> None:
-        # JSON has no tuples: a list read from config.json becomes one here.
-        object.__setattr__(self, "filter_sizes", tuple(self.filter_sizes))
+        check_types(self)
         if not self.filter_sizes:
             raise ConfigError("filter_sizes is empty: give at least one size, for example (1, 2, 3).")
         for size in self.filter_sizes:
@@ -101,7 +142,7 @@ class TrainConfig:
     seed: int = 1234  # of the split, the order and the first weights
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fractions", tuple(self.fractions))
+        check_types(self)
         _at_least("epochs", self.epochs, 1)
         _at_least("batch_size", self.batch_size, 1)
         _choice("schedule", self.schedule, ("one_cycle", "plateau"))
@@ -230,10 +271,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def _build(part: type, settings: Any) -> Any:
     _exact_keys(part.__name__, settings, part)
-    try:
-        return part(**settings)
-    except TypeError as error:  # a string where a number belongs, and the like
-        raise ConfigError(f"{part.__name__}: a value has the wrong type ({error}).") from None
+    return part(**settings)
 
 
 def _exact_keys(name: str, settings: Any, part: type) -> None:

@@ -57,6 +57,8 @@ def score_csv(
     source, target = Path(source), Path(target)
     if source.exists() and target.exists() and source.samefile(target):
         raise DataError(f"{source} would be overwritten by its own answers: give another name to write to.")
+    if target.exists() and not target.is_file():
+        raise DataError(f"{target} is no plain file, and would be replaced by one: give another name to write to.")
     with csv_errors(source, encoding), source.open("rb") as raw:
         if not target.resolve().parent.is_dir():
             raise DataError(f"There is no folder {target.resolve().parent} to write {target.name} to.")

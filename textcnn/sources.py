@@ -1,8 +1,8 @@
 """Where headlines come from: a CSV, the official AG News files, the sample that ships with the package."""
 
-import codecs
 import csv
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +77,7 @@ _OFFICIAL_CLASSES = {"1": "World", "2": "Sports", "3": "Business", "4": "Sci/Tec
 def csv_errors(path: Path, encoding: str) -> Iterator[None]:
     """Turn what can go wrong while a CSV is read into a `DataError` that names the file and the way out."""
     try:
-        codecs.lookup(encoding)
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding)  # base64 and its like are codecs, but not of text
     except LookupError as error:
         raise DataError(f"{error}: give an encoding that Python knows, for example utf-8 or cp1252.") from None
     try:
@@ -112,7 +112,10 @@ def read_csv(path: str | Path, encoding: str = "utf-8-sig") -> Headlines:
     """
     path = Path(path)
     with csv_errors(path, encoding):
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=encoding)
+        # Compression None: the file's name decides nothing.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=encoding, compression=None)
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas would take the first of too many fields for row names
+            raise pd.errors.ParserError("the first row has more fields than the header")
         digest = _sha256(path)
     missing = [name for name in ("title", "category") if name not in frame.columns]
     if missing:

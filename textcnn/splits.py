@@ -58,8 +58,10 @@ def split(
         groups = np.arange(len(labels_array))
         firsts = groups
     else:
-        keys = np.array([title_key(title) for title in titles], dtype=object)
-        _, firsts, groups = np.unique(keys.astype(str), return_index=True, return_inverse=True)
+        # By a dictionary: an array of strings would give every key the room of the longest.
+        numbers: dict[str, int] = {}
+        groups = np.array([numbers.setdefault(title_key(title), len(numbers)) for title in titles])
+        _, firsts = np.unique(groups, return_index=True)
     strata = labels_array[firsts]  # a title under two classes counts for the class of its first row
     units = np.arange(len(strata))
     try:

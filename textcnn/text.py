@@ -9,7 +9,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any, Self
 import numpy as np
 from nltk.tokenize import RegexpTokenizer
 
-from textcnn.config import TextConfig, read_json, write_json
-from textcnn.errors import ArtifactError, DataError
+from textcnn.config import TextConfig, check_types, read_json, write_json
+from textcnn.errors import ArtifactError, ConfigError, DataError
 
 __all__ = ["PAD", "STOP_WORDS", "UNK", "LabelEncoder", "Token", "Tokenizer", "clean"]
 
@@ -125,7 +125,8 @@ def _substitute(rule: Rule, text: str, spans: list[Span]) -> tuple[str, list[Spa
         new = replacement if isinstance(replacement, str) else replacement(match)
         pieces += text[end : match.start()], new
         kept += spans[end : match.start()]
-        kept += [(spans[match.start()][0], spans[match.end() - 1][1])] * len(new)
+        whole = (spans[match.start()][0], spans[match.end() - 1][1])
+        kept += spans[match.start() : match.end()] if new == match.group() else [whole] * len(new)
         end = match.end()
     return "".join([*pieces, text[end:]]), kept + spans[end:]
 
@@ -251,15 +252,15 @@ class Tokenizer:
 
     def save(self, path: Path) -> None:
         """Write everything the tokenizer was built with as JSON."""
-        settings = {
-            "cleaning": self.cleaning,
-            "stop_words": list(self.stop_words),
-            "char_level": self.char_level,
-            "num_tokens": self.num_tokens,
-            "min_token_freq": self.min_token_freq,
-            "tokens": list(self.token_to_index),
-        }
-        write_json(Path(path), settings)
+        saved = _SavedTokenizer(
+            self.cleaning,
+            self.stop_words,
+            self.char_level,
+            self.num_tokens,
+            self.min_token_freq,
+            tuple(self.token_to_index),
+        )
+        write_json(Path(path), asdict(saved))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -271,14 +272,36 @@ class Tokenizer:
         path = Path(path)
         content = read_json(path)
         try:
-            tokens = content.pop("tokens")
-            if not all(isinstance(token, str) for token in tokens) or len(set(tokens)) != len(tokens):
-                raise DataError("its tokens are not distinct strings")
-            TextConfig(cleaning=content["cleaning"])
-            content["stop_words"] = tuple(content["stop_words"])
-            return cls({token: index for index, token in enumerate(tokens)}, **content)
-        except (DataError, AttributeError, KeyError, TypeError, ValueError) as error:
+            saved = _SavedTokenizer(**content)
+            TextConfig(saved.cleaning, saved.char_level, saved.num_tokens)
+            if len(set(saved.tokens)) != len(saved.tokens):
+                raise DataError("a token stands twice")
+            token_to_index = {token: index for index, token in enumerate(saved.tokens)}
+            return cls(
+                token_to_index,
+                saved.cleaning,
+                saved.stop_words,
+                saved.char_level,
+                saved.num_tokens,
+                saved.min_token_freq,
+            )
+        except (ConfigError, DataError, TypeError) as error:
             raise ArtifactError(f"{path.name} in {path.parent} is not a saved tokenizer: {error!r}.") from None
+
+
+@dataclass(frozen=True)
+class _SavedTokenizer:
+    """The content of tokenizer.json."""
+
+    cleaning: str
+    stop_words: tuple[str, ...]
+    char_level: bool
+    num_tokens: int | None
+    min_token_freq: int
+    tokens: tuple[str, ...]  # in the order of their indices
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 @dataclass(frozen=True)
