@@ -42,14 +42,14 @@ def train(options: argparse.Namespace) -> None:
     data, official_test = load(options)
     log.info(what_was_read(data))
 
-    # Word vectors to start from, where the preset has them; the configuration keeps their name, never a path
-    vectors = None if config.train.vectors is None else load_vectors(config.train.vectors)
-    config = config.replace(vectors=vectors and vectors.name)
-
     # Split
     parts = split(data.titles, data.labels, config.train.split, config.train.fractions, config.train.seed)
     learn, validation, test = (pipeline.select(data, rows) for rows in (parts.train, parts.validation, parts.test))
     log.info("Split (%s): %s", config.train.split, sizes(train=learn, validation=validation, test=test))
+
+    # Word vectors to start from, where the preset has them; the configuration keeps their name, never a path
+    vectors = None if config.train.vectors is None else load_vectors(config.train.vectors)
+    config = config.replace(vectors=vectors and vectors.name)
 
     # Fit: tokenizer, classes and weights from the training rows, the epoch chosen on the validation rows
     fitted = pipeline.fit_rows(learn, config, validation=validation, vectors=vectors, device=device)

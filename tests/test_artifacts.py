@@ -343,7 +343,9 @@ def test_missing_weights_are_refused(folder: Path) -> None:
 
 def test_extra_weights_are_refused(folder: Path) -> None:
     change_weights(folder, lambda weights: weights.update(extra=torch.zeros(2)))
-    with pytest.raises(ArtifactError, match=r"model\.safetensors .*extra has shape \(2,\) of float32, expected is no such tensor"):
+    with pytest.raises(
+        ArtifactError, match=r"model\.safetensors .*extra has shape \(2,\) of float32, expected is no such tensor"
+    ):
         artifacts.load(folder)
 
 

@@ -291,6 +291,29 @@ def test_the_gradient_goes_to_the_winner_alone():
     assert torch.equal(trace.values.grad[0], expected)
 
 
+@few
+@given(
+    st.lists(st.lists(st.integers(1, 9), min_size=0, max_size=7), min_size=1, max_size=5),
+    st.lists(st.integers(1, 5), min_size=1, max_size=3, unique=True),
+    st.sampled_from(["relu", "none"]),
+    st.integers(0, 99),
+)
+def test_learning_at_the_winners_gives_the_gradient_of_the_whole_pass(headlines, sizes, activation, seed):
+    """While training, a look-up computes the winners alone; in evaluation mode, all positions."""
+    config = ModelConfig(
+        embedding_dim=None, filter_sizes=tuple(sizes), num_filters=3, activation=activation, hidden_dim=4
+    )
+    batch = _batch(*headlines)
+    found = []
+    for training in (True, False):
+        model = reference.network(config, seed).requires_grad_(True).train(training)
+        logits = model(batch.ids, batch.lengths)
+        logits.square().sum().backward()
+        found.append([logits.detach(), *(parameter.grad for parameter in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_relu_units_at_zero_are_not_active():
     model = reference.network(ModelConfig(embedding_dim=None, filter_sizes=(1,), num_filters=2))
     with torch.no_grad():

@@ -8,6 +8,7 @@ import torch
 
 __all__ = ["Batch", "HeadlineDataset", "pad_sequences"]
 
+_WINDOW = 32  # batches whose headlines are sorted by length together
 _PAD_INDEX = 0  # where every tokenizer has PAD
 
 
@@ -76,11 +77,29 @@ class HeadlineDataset:
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield all headlines once, `batch_size` at a time: shuffled if a generator is given, else in order.
 
-        The lesson's training loader never shuffles (its `shuffle=False` default is never changed).
+        Shuffled, a batch holds headlines of about one length, drawn from a window of many batches, so that little of
+        it is padding; the batches of a window come in random order. The lesson's training loader never shuffles (its
+        `shuffle=False` default is never changed).
         """
-        order = torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
-        for start in range(0, len(self), batch_size):
-            yield self.batch(order[start : start + batch_size])
+        everything = torch.arange(len(self))
+        if generator is not None:
+            everything = everything[torch.randperm(len(self), generator=generator)]
+        for start in range(0, len(self), batch_size * _WINDOW):
+            rows = everything[start : start + batch_size * _WINDOW]
+            places = torch.arange(-(-len(rows) // batch_size))
+            if generator is not None:
+                rows = rows[self.lengths[rows].argsort(stable=True)]
+                places = torch.randperm(len(places), generator=generator)
+            window = self.batch(rows)  # one gather for many batches
+            for first in (places * batch_size).tolist():
+                yield self._part(window, slice(first, first + batch_size))
+
+    def _part(self, window: Batch, part: slice) -> Batch:
+        """Return some headlines of a batch, padded to the longest of them."""
+        rows = window.rows[part]
+        width = max(1, int(self.lengths[rows].max()))
+        targets = None if window.targets is None else window.targets[part]
+        return Batch(window.ids[part, :width], window.lengths[part], targets, rows)
 
     def batches_by_length(self, max_tokens: int = 16_384) -> Iterator[Batch]:
         """Yield all headlines once, neighbours in length together, so that little is padding.

@@ -16,6 +16,7 @@ from textcnn.errors import ArtifactError, ConfigError
 __all__ = ["PRESETS", "Config", "ModelConfig", "TextConfig", "TrainConfig", "check_types", "read_json", "write_json"]
 
 
+_MOST_UNITS = 10_000  # of a layer: ten times more than any text needs, and still a size that memory has
 _MOST = 2**31 - 1  # of a whole number: what NumPy and torch take everywhere
 
 
@@ -60,9 +61,9 @@ def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}: allowed are {', '.join(allowed)}.")
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if not least <= value <= _MOST:
-        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least} and at most {_MOST:,}.")
+def _at_least(name: str, value: int, least: int, most: int = _MOST) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"{name} is {value!r}: give a whole number of at least {least} and at most {most:,}.")
 
 
 def _share(name: str, value: float) -> None:
@@ -105,13 +106,13 @@ class ModelConfig:
         if not self.filter_sizes:
             raise ConfigError("filter_sizes is empty: give at least one size, for example (1, 2, 3).")
         for size in self.filter_sizes:
-            _at_least("filter_sizes", size, 1)
+            _at_least("filter_sizes", size, 1, 100)
         if len(set(self.filter_sizes)) != len(self.filter_sizes):
             raise ConfigError(f"filter_sizes is {self.filter_sizes}: each size may stand there once.")
         for name in ("embedding_dim", "hidden_dim"):
             if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), 1)
-        _at_least("num_filters", self.num_filters, 1)
+                _at_least(name, getattr(self, name), 1, _MOST_UNITS)
+        _at_least("num_filters", self.num_filters, 1, _MOST_UNITS)
         _choice("activation", self.activation, ("relu", "none"))
         for name in ("dropout", "embedding_dropout"):
             _share(name, getattr(self, name))

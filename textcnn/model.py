@@ -44,9 +44,9 @@ def sum_windows(terms: Tensor, bias: Tensor) -> Tensor:
     """
     length, filter_size = terms.shape[1:3]
     left, right = same_padding(length, filter_size)
-    padded = F.pad(terms, (0, 0, 0, 0, left, right))
-    total = bias.expand(len(terms), length, -1)
-    for offset in range(filter_size):
+    padded = F.pad(terms, (0, 0, 0, 0, left, right)) if filter_size > 1 else terms
+    total = padded[:, :length, 0] + bias
+    for offset in range(1, filter_size):
         total = total + padded[:, offset : offset + length, offset]
     return total.transpose(1, 2)
 
@@ -75,6 +75,23 @@ class LookupConvolution(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Map token indices (batch, tokens) to (batch, filters, tokens)."""
         return sum_windows(self.offset_terms(ids), self.bias)
+
+    def at(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Return each filter's output at one position of each headline, (batch, filters), as `positions`.
+
+        The gradient of a max is that of its winner alone: this sends it there without a pass over all positions.
+        """
+        total: Tensor = self.bias
+        left = same_padding(ids.shape[1], self.filter_size)[0]
+        for offset in range(self.filter_size):
+            places = positions + (offset - left)
+            tokens = ids.gather(1, places.clamp(0, ids.shape[1] - 1))
+            terms = self.weight[:, offset].gather(0, tokens)
+            if self.filter_size > 1:  # a window may reach over the end; one token that won is real
+                real = (places >= 0) & (places < ids.shape[1]) & (tokens != 0)
+                terms = torch.where(real, terms, 0.0)
+            total = total + terms
+        return total
 
 
 class EmbeddedConvolution(nn.Conv1d):
@@ -178,12 +195,17 @@ class TextCNN(nn.Module):
             lengths: tokens of each headline (batch,).
         """
         real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        values = self.values(ids)
+        # A look-up learns at the winners alone; batch norm needs the gradient of all values.
+        at_winners = self.training and self.embedding is None and self.batch_norm is None
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not at_winners):
+            values = self.values(ids)
         if self.batch_norm is not None:
             values = self._normalize(values, real)
-        # argmax names the first of equals; gathering by it sends the gradient to that one alone.
-        winners = values.masked_fill(~real[:, None], -math.inf).argmax(2)
-        maxima = values.gather(2, winners[..., None]).squeeze(2)
+        # By index: the first of equals wins, and gets the gradient alone.
+        maxima, winners = values.masked_fill(~real[:, None], -math.inf).max(2)
+        if at_winners:
+            parts = zip(self.convs, torch.split(winners, self.config.num_filters, dim=1), strict=True)
+            maxima = torch.cat([conv.at(ids, won) for conv, won in parts], dim=1)  # type: ignore[operator]
         active = (lengths > 0)[:, None].expand_as(maxima)
         if self.config.activation == "relu":
             active = active & (maxima > 0)

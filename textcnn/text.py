@@ -90,7 +90,7 @@ def clean(text: str, cleaning: str = "default", stop_words: tuple[str, ...] = ST
     >>> clean("Great week for the NYSE!", "lesson")
     'great week nyse'
     >>> clean("Bush won #39;t meet AT amp;T &lt;b&gt;...&lt;/b&gt;")
-    "bush won 't meet at&t  ... "
+    "bush won 't meet at &t  ... "
     """
     before, after = _rules(cleaning, stop_words)
     for pattern, replacement in before:

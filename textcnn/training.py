@@ -118,8 +118,8 @@ class Trainer:
     def train_step(self, batches: Iterator[Batch], rare: Tensor, progress: "tqdm[Any]") -> Tensor:
         """Pass once over `batches` and return the mean loss of a headline; it stays on the device until read."""
         self.model.train()
-        total = torch.zeros((), device=self.device)
-        count = 0
+        losses: list[Tensor] = []
+        counts: list[int] = []
         for batch in batches:
             assert batch.targets is not None
             self.optimizer.zero_grad()
@@ -134,10 +134,11 @@ class Trainer:
                 self.one_cycle.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
-            total += loss.detach() * len(batch.rows)
-            count += len(batch.rows)
+            losses.append(loss.detach())
+            counts.append(len(batch.rows))
             progress.update()
-        return total / count
+        shares = torch.tensor(counts, device=self.device) / sum(counts)
+        return torch.stack(losses) @ shares
 
     def eval_step(self, dataset: HeadlineDataset) -> tuple[float, float]:
         """Return the weighted loss and the weighted F1 on a dataset with targets."""
