@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -108,7 +109,7 @@ class Trainer:
         self.average: AveragedModel | None = None
         if config.weight_average is not None:
             self.average = AveragedModel(model, multi_avg_fn=_averaging(config.weight_average), use_buffers=True)
-        self.one_cycle: torch.optim.lr_scheduler.OneCycleLR | None = None
+        self.schedule: _Schedule | None = None
 
     @property
     def result(self) -> TextCNN:
@@ -129,9 +130,8 @@ class Trainer:
             )
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            # The last step of the schedule is the last one taken: one more would raise the rate again.
-            if self.one_cycle is not None and self.one_cycle.last_epoch + 1 < self.one_cycle.total_steps:
-                self.one_cycle.step()
+            if self.schedule is not None:
+                self.schedule.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
             losses.append(loss.detach())
@@ -175,44 +175,66 @@ class Trainer:
         config = self.config
         generator = torch.Generator().manual_seed(config.seed)
         steps = -(-len(train) // config.batch_size)
-        self._start_schedule(steps)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, factor=0.1, patience=3)
-        assert train.targets is not None
-        counts = torch.bincount(train.flat[:-1], minlength=self.model.num_tokens)
-        rare = counts <= 1
+        epochs = config.epochs if replay is None else len(replay)
+        self.schedule = _Schedule(self.optimizer, config, steps, replay)
+        rare = torch.bincount(train.flat[:-1], minlength=self.model.num_tokens) <= 1
         stopping = _EarlyStopping(self.result, config.patience)
         history: list[Epoch] = []
-        epochs = config.epochs if replay is None else len(replay)
         with tqdm(total=epochs * steps, unit="step", disable=not progress, leave=False) as bar:
             for epoch in range(1, epochs + 1):
                 started = time.perf_counter()
-                if replay is not None and config.schedule == "plateau":
-                    self._set_rate(replay[epoch - 1].learning_rate)
+                self.schedule.start_epoch(epoch)
                 loss = self.train_step(train.batches(config.batch_size, generator), rare, bar)
-                rate = self.optimizer.param_groups[0]["lr"]
                 val_loss, val_f1 = (None, None) if validation is None else self.eval_step(validation)
                 seconds = time.perf_counter() - started
-                history.append(Epoch(epoch, float(loss), val_loss, val_f1, rate, seconds))
+                history.append(Epoch(epoch, float(loss), val_loss, val_f1, self.schedule.rate, seconds))
                 _log_epoch(history[-1], epochs, len(train))
                 if val_loss is not None:
-                    if config.schedule == "plateau":
-                        plateau.step(val_loss)
+                    self.schedule.end_epoch(val_loss)
                     if stopping.update(val_loss):
                         log.info("Stopping early: %d epochs without a better validation loss.", config.patience)
                         break
         stopping.restore()
         return history
 
-    def _start_schedule(self, steps: int) -> None:
-        if self.config.schedule == "one_cycle":
-            # Two steps at least: a schedule of one step has only its end, next to no rate at all.
-            total = max(2, self.config.epochs * steps)
-            rate = self.config.learning_rate
-            self.one_cycle = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, max_lr=rate, total_steps=total)
 
-    def _set_rate(self, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+class _Schedule:
+    """The learning rate, step by step and epoch by epoch."""
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int, replay: Sequence[Epoch] | None
+    ) -> None:
+        self.optimizer = optimizer
+        self.plateau: ReduceLROnPlateau | None = None
+        self.one_cycle: OneCycleLR | None = None
+        self.replay = replay if config.schedule == "plateau" else None
+        if config.schedule == "plateau":
+            self.plateau = ReduceLROnPlateau(optimizer, factor=0.1, patience=3)
+        else:
+            # Two steps at least: a schedule of one step has only its end, next to no rate at all.
+            total = max(2, config.epochs * steps)
+            self.one_cycle = OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=total)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate now."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def start_epoch(self, epoch: int) -> None:
+        """Take the rate that the same epoch of the earlier run had, where one is replayed."""
+        if self.replay is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.replay[epoch - 1].learning_rate
+
+    def step(self) -> None:
+        """Go on by one step of the optimizer; the last of the schedule stays, one more would raise the rate again."""
+        if self.one_cycle is not None and self.one_cycle.last_epoch + 1 < self.one_cycle.total_steps:
+            self.one_cycle.step()
+
+    def end_epoch(self, val_loss: float) -> None:
+        """Lower the rate where the validation loss asks for it."""
+        if self.plateau is not None:
+            self.plateau.step(val_loss)
 
 
 def _averaging(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
@@ -338,6 +360,8 @@ def fit(
         DataError: no headline has a word, fewer than two classes are left, or the word vectors cannot be had.
     """
     device = device or torch.device("cpu")
+    if vectors is None and config.train.vectors is not None:
+        vectors = load_vectors(config.train.vectors)
     set_seeds(config.train.seed)
     tokenizer = Tokenizer.fit_on_texts(titles, config.text)
     sequences = tokenizer.texts_to_sequences(titles)
@@ -351,8 +375,6 @@ def fit(
     watched = None if validation is None else encode(*validation, tokenizer, label_encoder).to(device)
 
     model = TextCNN(config.model, len(tokenizer), len(label_encoder))
-    if vectors is None and config.train.vectors is not None:
-        vectors = load_vectors(config.train.vectors)
     if vectors is not None:
         _start_from(vectors, model, tokenizer)
     model.to(device)
@@ -361,4 +383,4 @@ def fit(
     history = trainer.train(train, watched, replay=replay, progress=progress)
     result = trainer.result.cpu().eval()
     result.center_output()
-    return Fit(tokenizer, label_encoder, result, history, len(readable), len(titles) - len(readable))
+    return Fit(tokenizer, label_encoder, result, history, len(train), len(titles) - len(train))
