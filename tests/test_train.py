@@ -526,7 +526,13 @@ def test_a_training_killed_at_any_moment_leaves_a_complete_folder(tmp_path: Path
     unfinished = 0
     for _ in range(10):
         process = subprocess.Popen(
-            [*command, "--seed", "7"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, "--seed", "7"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that runs the tests in the background has them ignore the signal, and so their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
         assert process.stderr is not None
