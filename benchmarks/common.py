@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+# TEXTCNN_RESULTS=FOLDER keeps the trials away from what is committed.
+RESULTS = Path(os.environ.get("TEXTCNN_RESULTS") or Path(__file__).parent / "results")
+VERSIONS = ("torch", "numpy", "scikit-learn", "gradio", "fasttext-wheel", "transformers")
 
 
 def machine() -> dict[str, Any]:
@@ -23,7 +25,7 @@ def machine() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("torch", "numpy", "scikit-learn", "gradio")},
+        "versions": {name: _version(name) for name in VERSIONS},
         "commit": _commit(),
     }
 
@@ -34,12 +36,13 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": float(np.mean(values)), "deviation": deviation, "values": [float(value) for value in values]}
 
 
-def write(name: str, content: Mapping[str, Any]) -> None:
-    """Write a result with the machine it was measured on, and print it."""
-    RESULTS.mkdir(exist_ok=True)
+def write(name: str, content: Mapping[str, Any], *, show: bool = True) -> None:
+    """Write a result with the machine it was measured on, and print it unless `show` is off."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
     result = {**content, "machine": machine()}
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(content, indent=2))
+    if show:
+        print(json.dumps(content, indent=2))
 
 
 def _processor() -> str:

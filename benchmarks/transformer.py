@@ -3,8 +3,8 @@
     python benchmarks/transformer.py --data train.csv --model FOLDER [--seed 1] [--epochs 2]
 
 FOLDER holds sentence-transformers/all-MiniLM-L6-v2. All its weights are trained, with a linear layer on the mean of its
-last states (AdamW, 5e-5 after a tenth of warm-up, then linearly to zero, batch 32, batches by length). It needs the packages
-of requirements-bench.txt.
+last states (AdamW, 5e-5 after a tenth of warm-up, then linearly to zero, batch 32, batches by length). It needs the
+packages of requirements-bench.txt.
 """
 
 import argparse

@@ -18,8 +18,8 @@ from PIL import Image
 
 from tests import reference
 from tests.conftest import AWKWARD, ROOT, STOCKS
-from textcnn import Explanation, HeadlineClassifier, Token
-from textcnn.plots import confusion_matrix, heatmap, learning_curves, to_png
+from textcnn import Explanation, HeadlineClassifier, Token, metrics
+from textcnn.plots import confusion_matrix, heatmap, learning_curves, reliability, to_png
 
 BOTH = pytest.mark.parametrize("preset", ["default", "lesson"])
 STYLES = pytest.mark.parametrize("style", ["light", "dark"])
@@ -27,6 +27,7 @@ HISTORY = [
     {"epoch": epoch, "train_loss": 1 / epoch, "val_loss": 1.1 / epoch, "val_f1": 1 - 0.5 / epoch}
     for epoch in range(1, 6)
 ]
+BINS = {"confidence": [0, 0.5, 0.9], "accuracy": [0, 0.25, 1], "counts": [0, 4, 16]}
 CLASSES = ["Business", "Sci/Tech", "Sports", "World"]
 COUNTS = [[8, 2, 0, 0], [1, 1_200, 0, 3], [0, 0, 0, 0], [5, 5, 5, 5]]
 MATH = "$ \\frac{1 $ ^x_"  # an error as math; fine as text
@@ -330,7 +331,7 @@ def test_texts_do_not_run_into_each_other(small_default, max_filters):
     assert crossing == []
 
 
-# Confusions and learning curves.
+# Confusions, learning curves and calibration.
 
 
 def test_confusion_matrix_shows_counts_and_shares_of_each_true_class():
@@ -363,6 +364,35 @@ def test_learning_curves_of_one_epoch_are_drawn():
     assert to_png(learning_curves(HISTORY[:1]), dpi=30).startswith(b"\x89PNG\r\n\x1a\n")
 
 
+def test_a_reliability_diagram_shows_the_filled_bins_and_how_many_headlines_they_hold():
+    figure = reliability(BINS)
+    right, many = figure.axes
+    diagonal, model = (line.get_xydata().tolist() for line in right.lines)
+    assert diagonal == [[0, 0], [1, 1]]
+    assert model == [[0.5, 0.25], [0.9, 1]]  # the empty bin is no point at 0
+    assert [bar.get_height() for bar in many.patches] == [0, 0.2, 0.8]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in many.patches] == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    assert right.get_xlim() == many.get_xlim() == (0, 1)
+    assert to_png(figure, dpi=30).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_a_reliability_diagram_names_the_calibration_error():
+    """A fifth of the headlines is .25 off, the others .1: .05 + .08 = .13."""
+    (right, _) = reliability(BINS).axes
+    assert right.get_legend().get_title().get_text() == "calibration error 0.130"
+
+
+def test_a_reliability_diagram_takes_what_a_training_measured():
+    measured = metrics.reliability(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]))
+    (right, _) = reliability(dataclasses.asdict(measured)).axes
+    error = measured.expected_calibration_error
+    assert right.get_legend().get_title().get_text() == f"calibration error {error:.3f}"
+
+
+def test_a_reliability_diagram_without_headlines_is_drawn():
+    assert to_png(reliability({"confidence": [0, 0], "accuracy": [0, 0], "counts": [0, 0]}), dpi=30)
+
+
 # As files.
 
 
@@ -386,9 +416,10 @@ def test_pyplot_is_never_imported():
             *(plots.heatmap(model.explain(title), style) for title in ("oil", "") for style in ("light", "dark")),
             plots.confusion_matrix([[1, 0], [0, 1]], ["B", "S"]),
             plots.learning_curves(history),
+            plots.reliability({"confidence": [0.9], "accuracy": [1.0], "counts": [3]}),
         ]
         sizes = [len(plots.to_png(figure, dpi=30)) for figure in figures]
-        assert len(sizes) == 6 and min(sizes) > 500
+        assert len(sizes) == 7 and min(sizes) > 500
         sys.exit("pyplot was imported" if "matplotlib.pyplot" in sys.modules else 0)
     """
     done = subprocess.run(

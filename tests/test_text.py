@@ -486,3 +486,18 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path) -> None:
     loaded = LabelEncoder.load(tmp_path / "label_encoder.json")
     assert loaded.classes == encoder.classes
     assert loaded.encode(["北京", "été"]).tolist() == encoder.encode(["北京", "été"]).tolist()
+
+
+# Many headlines at once
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(st.one_of(st.text(), st.sampled_from([*AWKWARD, "ΑΣ", "Σ", "İ", "a\nb", "é&amp;x\n<b", "A;B"]))))
+@pytest.mark.parametrize("tokenizer", [DEFAULT, LESSON], ids=["default", "lesson"])
+def test_encoding_many_gives_the_indices_of_each(tokenizer: Tokenizer, texts: list[str]) -> None:
+    known = Tokenizer.fit_on_texts([*texts, "b"], TextConfig(cleaning=tokenizer.cleaning))
+    flat, lengths = known.encode(texts)
+    assert (flat.dtype, lengths.dtype) == (np.int32, np.int64)
+    sequences = known.texts_to_sequences(texts)
+    assert lengths.tolist() == [len(sequence) for sequence in sequences]
+    assert flat.tolist() == [index for sequence in sequences for index in sequence.tolist()]

@@ -77,6 +77,7 @@ def test_the_folder_is_complete_and_answers(trained: Path) -> None:
         "config.json",
         "figures/confusion_matrix.png",
         "figures/learning_curves.png",
+        "figures/reliability.png",
         "label_encoder.json",
         "model.safetensors",
         "performance.json",

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from textcnn import PRESETS, ConfigError, DataError, training
 from textcnn.batches import HeadlineDataset
 from textcnn.config import ModelConfig, TrainConfig
+from textcnn.inference import predict_logits
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Tokenizer
-from textcnn.training import Epoch, Fit, Trainer, drop_words, fit, pick_device, predict_logits, set_seeds
+from textcnn.training import Epoch, Fit, Trainer, drop_words, fit, pick_device, set_seeds
 
 CPU = torch.device("cpu")
 NUM_TOKENS, NUM_CLASSES = 30, 4
@@ -369,6 +370,35 @@ def test_rare_words_are_those_that_stand_once_in_the_training_rows(monkeypatch):
 def test_word_dropout_is_off_outside_training():
     trainer, data = _trainer(_config(word_dropout=0.9)), _data()
     np.testing.assert_array_equal(trainer.predict_step(data), trainer.predict_step(data))
+
+
+# R-Drop.
+
+
+def _losses(consistency, **settings):
+    trainer, data = _trainer(_config(consistency=consistency), **settings), _data()
+    trainer.model.train()
+    batch = data.batch(torch.arange(8))
+    rare = torch.zeros(NUM_TOKENS, dtype=torch.bool)
+    torch.manual_seed(3)
+    return trainer._loss(batch, rare).item(), trainer, batch
+
+
+def test_two_passes_without_dropout_say_the_same():
+    """Nothing is apart, so the loss is that of one pass, whatever the weight."""
+    assert _losses(5.0)[0] == pytest.approx(_losses(0.0)[0], rel=1e-6)
+
+
+def test_consistency_adds_the_mean_of_both_divergences():
+    """By hand: the two halves of a doubled batch, each with its own dropout."""
+    (with_it, trainer, batch), (without, *_) = _losses(2.0, dropout=0.5), _losses(1e-9, dropout=0.5)
+    torch.manual_seed(3)
+    logits = trainer.model(batch.ids.repeat(2, 1), batch.lengths.repeat(2)).detach()
+    one, other = F.log_softmax(logits[:8], 1), F.log_softmax(logits[8:], 1)
+    there = F.kl_div(other, one, log_target=True, reduction="batchmean")
+    back = F.kl_div(one, other, log_target=True, reduction="batchmean")
+    assert with_it - without == pytest.approx(float(2 * (there + back) / 2), rel=1e-4)
+    assert with_it > without
 
 
 # The refit.

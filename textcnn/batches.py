@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -35,10 +36,26 @@ class HeadlineDataset:
             sequences: token indices of each headline, (tokens,) each; an empty one is allowed.
             targets: class index of each headline, (headlines,).
         """
-        self.lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
+        lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+        self._lay(np.concatenate([*sequences, []]), lengths, targets)
+
+    @classmethod
+    def from_flat(cls, flat: np.ndarray, lengths: np.ndarray, targets: np.ndarray | None = None) -> Self:
+        """Lay out headlines that stand one behind the other already.
+
+        Args:
+            flat: token indices of all headlines (tokens,).
+            lengths: tokens of each headline (headlines,).
+            targets: class index of each headline (headlines,).
+        """
+        dataset = cls.__new__(cls)
+        dataset._lay(flat, lengths, targets)
+        return dataset
+
+    def _lay(self, flat: np.ndarray, lengths: np.ndarray, targets: np.ndarray | None) -> None:
         # One PAD at the end: an index past the last headline has something to point at.
-        flat = np.concatenate([*sequences, [_PAD_INDEX]]).astype(np.int32)
-        self.flat = torch.from_numpy(flat)
+        self.flat = torch.from_numpy(np.append(flat, _PAD_INDEX).astype(np.int32))
+        self.lengths = torch.from_numpy(lengths.astype(np.int64))
         self.starts = self.lengths.cumsum(0) - self.lengths
         self.targets = None if targets is None else torch.from_numpy(np.asarray(targets, dtype=np.int64))
 
@@ -100,6 +117,14 @@ class HeadlineDataset:
         width = max(1, int(self.lengths[rows].max()))
         targets = None if window.targets is None else window.targets[part]
         return Batch(window.ids[part, :width], window.lengths[part], targets, rows)
+
+    def rows_by_length(self) -> Iterator[tuple[torch.Tensor, int]]:
+        """Yield the row numbers of all headlines of one length, and that length; empty headlines are left out."""
+        order = torch.argsort(self.lengths, stable=True)
+        lengths, counts = torch.unique_consecutive(self.lengths[order], return_counts=True)
+        for rows, length in zip(torch.split(order, counts.tolist()), lengths.tolist(), strict=True):
+            if length:
+                yield rows, length
 
     def batches_by_length(self, max_tokens: int = 16_384) -> Iterator[Batch]:
         """Yield all headlines once, neighbours in length together, so that little is padding.

@@ -13,9 +13,10 @@ from textcnn.batches import HeadlineDataset
 from textcnn.config import Config
 from textcnn.errors import DataError
 from textcnn.explain import Explanation, contributions
+from textcnn.inference import predict_logits
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Token, Tokenizer
-from textcnn.training import Fit, predict_logits
+from textcnn.training import Fit
 
 __all__ = ["HeadlineClassifier", "Prediction"]
 
@@ -167,7 +168,7 @@ class HeadlineClassifier:
         """
         listed = [titles] if isinstance(titles, str) else _strings(titles)
         tokens = [tuple(self.tokenizer.tokenize(title)) for title in listed]
-        probabilities = self._probabilities([_indices(found) for found in tokens])
+        probabilities = self._probabilities(HeadlineDataset([_indices(found) for found in tokens]))
         predictions = [
             Prediction(title, self.classes[row.argmax()], self._ranked(row), found)
             for title, row, found in zip(listed, probabilities, tokens, strict=True)
@@ -180,11 +181,11 @@ class HeadlineClassifier:
         Raises:
             DataError: something that is not a list of strings.
         """
-        return self._probabilities(self.tokenizer.texts_to_sequences(_strings(titles)))
+        return self._probabilities(HeadlineDataset.from_flat(*self.tokenizer.encode(_strings(titles))))
 
     def logits(self, titles: Sequence[str]) -> np.ndarray:
         """Return what the softmax gets before the temperature: float32 (headlines, classes)."""
-        return predict_logits(self.model, HeadlineDataset(self.tokenizer.texts_to_sequences(_strings(titles)))).numpy()
+        return predict_logits(self.model, HeadlineDataset.from_flat(*self.tokenizer.encode(_strings(titles)))).numpy()
 
     @torch.inference_mode()
     def explain(self, title: str) -> Explanation:
@@ -217,8 +218,8 @@ class HeadlineClassifier:
             picture_scale=self.picture_scale,
         )
 
-    def _probabilities(self, sequences: list[np.ndarray]) -> np.ndarray:
-        logits = predict_logits(self.model, HeadlineDataset(sequences))
+    def _probabilities(self, dataset: HeadlineDataset) -> np.ndarray:
+        logits = predict_logits(self.model, dataset)
         return torch.softmax(logits / self.temperature, dim=1).numpy()
 
     def _ranked(self, probabilities: np.ndarray) -> dict[str, float]:

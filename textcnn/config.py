@@ -135,6 +135,7 @@ class TrainConfig:
     label_smoothing: float = 0.0  # share of a target spread over all classes
     word_dropout: float = 0.0  # share of the words turned into unknown ones while training
     rare_word_dropout: float = 0.0  # the same for words seen once, so that the unknown word learns from them
+    consistency: float = 0.0  # weight of R-Drop: two passes with their own dropout shall say the same; 0: one pass
     weight_average: float | None = None  # decay a step of the moving average of the weights; None: no average
     vectors: str | None = None  # first embeddings: a Hub id or a folder of word vectors; None: drawn at random
     split: str = "duplicates"  # "duplicates": copies of one title on one side; "random": the lesson's
@@ -153,6 +154,8 @@ class TrainConfig:
             _at_least("patience", self.patience, 1)
         for name in ("label_smoothing", "word_dropout", "rare_word_dropout"):
             _share(name, getattr(self, name))
+        if not 0 <= self.consistency < 1e3:
+            raise ConfigError(f"consistency is {self.consistency}: give a number from 0, for example 1.")
         if self.weight_average is not None:
             _share("weight_average", self.weight_average)
         _choice("split", self.split, ("duplicates", "random"))
@@ -244,6 +247,7 @@ PRESETS: Mapping[str, Config] = {
             label_smoothing=0.1,
             word_dropout=0.1,
             rare_word_dropout=0.2,
+            consistency=1.0,
             weight_average=0.995,
             vectors="sentence-transformers/all-MiniLM-L6-v2",
         ),

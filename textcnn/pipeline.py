@@ -136,4 +136,5 @@ def figures(content: Mapping[str, Any], classes: list[str]) -> dict[str, bytes]:
     return {
         "learning_curves.png": plots.to_png(plots.learning_curves(content["history"])),
         "confusion_matrix.png": plots.to_png(plots.confusion_matrix(content["confusion"], classes)),
+        "reliability.png": plots.to_png(plots.reliability(content["reliability"])),
     }

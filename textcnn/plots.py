@@ -6,7 +6,7 @@ that a headline may say $5 and x_1.
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from textcnn.explain import Explanation
 
-__all__ = ["confusion_matrix", "heatmap", "learning_curves", "to_png"]
+__all__ = ["confusion_matrix", "heatmap", "learning_curves", "reliability", "to_png"]
 
 _MAX_TOKENS = 60  # columns that can still be read
 _COLUMN, _ROW = 0.30, 0.13  # inches of a token and of a filter
@@ -239,6 +239,39 @@ def learning_curves(history: Sequence[dict[str, Any]]) -> Figure:
         axes.set_ylabel(name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def reliability(bins: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw how often the model is right at each confidence, and below it how many headlines have that confidence.
+
+    On the diagonal it is right as often as it says; above it, more often.
+
+    Args:
+        bins: `Reliability` as a dictionary: confidence, accuracy and counts of bins of equal width over 0 to 1.
+    """
+    look = _STYLES["light"]
+    counts = np.asarray(bins["counts"], dtype=float)
+    filled = counts > 0
+    confidence, accuracy = (np.asarray(bins[name])[filled] for name in ("confidence", "accuracy"))
+    shares = counts / max(counts.sum(), 1)
+    error = float(np.abs(confidence - accuracy) @ shares[filled])
+    figure = Figure(figsize=(4.4, 4.8), facecolor=look.paper)
+    right = figure.add_axes((0.15, 0.38, 0.81, 0.57))
+    many = figure.add_axes((0.15, 0.11, 0.81, 0.19))
+    right.plot([0, 1], [0, 1], color=look.muted, lw=0.9, ls="--", label="right as often as it says")
+    right.plot(confidence, accuracy, marker="o", ms=4, label="this model")
+    right.set_ylabel("share of right answers")
+    right.set_ylim(0, 1.02)
+    right.legend(frameon=False, fontsize=8, loc="upper left", title=f"calibration error {error:.3f}", title_fontsize=8)
+    width = 1 / max(len(counts), 1)
+    many.bar((np.arange(len(counts)) + 0.5) * width, shares, width=0.9 * width)
+    many.set_ylabel("headlines")
+    many.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    many.set_xlabel("probability of the predicted class")
+    for axes in (right, many):
+        axes.set_xlim(0, 1)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 

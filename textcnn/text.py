@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -138,6 +139,12 @@ _WORDS = {
 }
 
 
+# The same words where all letters are of ASCII: every other sign becomes a space, a line end stays.
+_ASCII_WORDS = "".join(chr(code) if chr(code).isalnum() or chr(code) == "\n" else " " for code in range(128))
+_SUSPECT = re.compile(r"[&;<]")  # no rule of `_DEBRIS` matches a text without one of these
+_BLOCK = 1_024  # texts encoded at once
+
+
 @dataclass(frozen=True)
 class Token:
     """One token of a headline and the place where it was typed: `headline[start:end]`."""
@@ -240,6 +247,37 @@ class Tokenizer:
         """Return for each headline its token indices, an int64 array (tokens,); unknown tokens become UNK."""
         get, unknown = self.token_to_index.get, self.token_to_index[UNK]
         return [np.array([get(token, unknown) for token in self.tokens(text)], dtype=np.int64) for text in texts]
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the token indices of all texts, one behind the other, and how many each text has.
+
+        The same indices as `texts_to_sequences`, several times faster: many headlines are lowered, cut into words and
+        looked up at once.
+
+        Returns:
+            int32 (tokens,) and int64 (texts,).
+        """
+        if self.char_level or self.cleaning == "lesson":
+            sequences = self.texts_to_sequences(texts)
+            lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+            return np.concatenate([*sequences, np.empty(0, np.int32)]).astype(np.int32), lengths
+        blocks = [self._encode_block(texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK)]
+        flat, counts = zip((np.empty(0, np.int32), np.empty(0, np.int64)), *blocks, strict=True)
+        return np.concatenate(flat), np.concatenate(counts)
+
+    def _encode_block(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Encode texts joined by line ends, of which cleaning makes spaces within a text."""
+        undone = [clean(text) if _SUSPECT.search(text) else text for text in texts]
+        joined = "\n".join([text.replace("\n", " ") if "\n" in text else text for text in undone]).lower()
+        if joined.isascii():
+            words = [line.split() for line in joined.translate(_ASCII_WORDS).split("\n")]
+        else:
+            split = _WORDS["default"].tokenize
+            lines = joined.split("\n")
+            words = [line.translate(_ASCII_WORDS).split() if line.isascii() else split(line) for line in lines]
+        lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+        indices = map(self.token_to_index.get, chain.from_iterable(words), repeat(self.token_to_index[UNK]))
+        return np.fromiter(indices, dtype=np.int32, count=int(lengths.sum())), lengths
 
     def sequences_to_texts(self, sequences: Iterable[Sequence[int] | np.ndarray]) -> list[str]:
         """Return for each sequence of indices its tokens, joined as the level asks; foreign indices become UNK."""

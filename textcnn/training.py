@@ -20,11 +20,12 @@ from tqdm import tqdm
 from textcnn.batches import Batch, HeadlineDataset
 from textcnn.config import Config, TrainConfig
 from textcnn.errors import ConfigError, DataError
+from textcnn.inference import predict_logits
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Tokenizer
 from textcnn.vectors import Vectors, load_vectors
 
-__all__ = ["Epoch", "Fit", "Trainer", "encode", "fit", "pick_device", "predict_logits", "set_seeds"]
+__all__ = ["Epoch", "Fit", "Trainer", "encode", "fit", "pick_device", "set_seeds"]
 
 log = logging.getLogger(__name__)
 
@@ -122,12 +123,8 @@ class Trainer:
         losses: list[Tensor] = []
         counts: list[int] = []
         for batch in batches:
-            assert batch.targets is not None
             self.optimizer.zero_grad()
-            logits = self.model(drop_words(batch.ids, rare, self.config), batch.lengths)
-            loss = F.cross_entropy(
-                logits, batch.targets, weight=self.class_weights, label_smoothing=self.config.label_smoothing
-            )
+            loss = self._loss(batch, rare)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             if self.schedule is not None:
@@ -139,6 +136,23 @@ class Trainer:
             progress.update()
         shares = torch.tensor(counts, device=self.device) / sum(counts)
         return torch.stack(losses) @ shares
+
+    def _loss(self, batch: Batch, rare: Tensor) -> Tensor:
+        """Weighted, smoothed cross entropy; with R-Drop (Wu et al. 2021) of two passes, and how far they differ."""
+        smoothing = self.config.label_smoothing
+        assert batch.targets is not None
+        if not self.config.consistency:
+            logits = self.model(drop_words(batch.ids, rare, self.config), batch.lengths)
+            return F.cross_entropy(logits, batch.targets, weight=self.class_weights, label_smoothing=smoothing)
+        # Both passes as one batch of twice the size: each row draws its own dropout.
+        ids = drop_words(batch.ids.repeat(2, 1), rare, self.config)
+        logits = self.model(ids, batch.lengths.repeat(2))
+        targets = batch.targets.repeat(2)
+        loss = F.cross_entropy(logits, targets, weight=self.class_weights, label_smoothing=smoothing)
+        one, other = F.log_softmax(logits, 1).chunk(2)
+        # The mean of both divergences: sum over classes of (p - q) (log p - log q) / 2.
+        apart = ((one.exp() - other.exp()) * (one - other)).sum(1).mean() / 2
+        return loss + self.config.consistency * apart
 
     def eval_step(self, dataset: HeadlineDataset) -> tuple[float, float]:
         """Return the weighted loss and the weighted F1 on a dataset with targets."""
@@ -282,16 +296,6 @@ def _log_epoch(epoch: Epoch, epochs: int, rows: int) -> None:
         *(epoch.epoch, epochs, epoch.train_loss, validation, epoch.learning_rate, epoch.seconds),
         f"{rows / max(epoch.seconds, 1e-9):,.0f}",
     )
-
-
-@torch.inference_mode()
-def predict_logits(model: TextCNN, dataset: HeadlineDataset) -> Tensor:
-    """Return logits (headlines, classes) on the CPU, in the dataset's order; the network is left in evaluation mode."""
-    model.eval()
-    logits = torch.zeros(len(dataset), model.output.out_features, dtype=model.output.weight.dtype)
-    for batch in dataset.batches_by_length():
-        logits[batch.rows] = model(batch.ids, batch.lengths).cpu()
-    return logits
 
 
 def _start_from(vectors: Vectors, model: TextCNN, tokenizer: Tokenizer) -> None:
