@@ -26,8 +26,11 @@ long:  ## kills, fuzzing, fresh environments: minutes
 ABOUT = 62,242 of the 120,000 official AG News training titles (Zhang et al. 2015), those that could be recovered from \
 public copies; \"python train.py\" trains on all. AG News is offered for research and other non-commercial use, \
 and what was learned from it carries these terms.
+RESULTS = $(shell $(PYTHON) benchmarks/report.py --card)
 VECTORS ?= sentence-transformers/all-MiniLM-L6-v2
 
 artifacts:  ## the bundled models; DATA=train.csv, and VECTORS=folder where the Hub is out of reach
-	$(PYTHON) train.py --data $(DATA) --out artifacts/default --about-data "$(ABOUT)" --vectors $(VECTORS)
-	$(PYTHON) train.py --data $(DATA) --preset lesson --out artifacts/lesson --about-data "$(ABOUT)"
+	$(PYTHON) train.py --data $(DATA) --out artifacts/default --about-data "$(ABOUT)" --vectors $(VECTORS) \
+		--about-results "$(RESULTS)"
+	$(PYTHON) train.py --data $(DATA) --preset lesson --out artifacts/lesson --about-data "$(ABOUT)" \
+		--about-results "$(RESULTS)"

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 
 from textcnn import DataError, Explanation, HeadlineClassifier
 from textcnn.plots import heatmap, to_png
+from textcnn.text import doubt
 
 ROOT = Path(__file__).parent
 MAX_CHARACTERS = 1_000  # of a headline; the browser stops there, and the server refuses more
@@ -82,15 +83,13 @@ def in_words(explanation: Explanation) -> str:
     unknown = list(
         dict.fromkeys(explanation.title[token.start : token.end] for token in explanation.tokens if not token.known)
     )
-    if not explanation.tokens:
-        note = "There is no word to read in this, so the answer says nothing about it."
-    elif len(unknown) > 8:
+    if len(unknown) > 8:
         note = f"The model does not know {len(unknown)} of these words, among them {listed(unknown[:8])}."
     elif unknown:
         note = f"The model does not know {listed(unknown)}."
     else:
-        note = "The model knows all of these words."
-    return f'<p role="status">{likely}. {note}</p>'
+        note = "The model knows all of these words." if explanation.tokens else ""
+    return f'<p role="status">{likely}. {doubt(explanation.tokens) or ""} {note}</p>'
 
 
 def listed(words: list[str]) -> str:

@@ -74,7 +74,7 @@ def train(options: argparse.Namespace) -> None:
     classifier = HeadlineClassifier.from_fit(
         shipped, config, temperature=model.temperature, picture_scale=model.picture_scale, performance=performance
     )
-    card = model_card(config, performance, about_data=options.about_data)
+    card = model_card(config, performance, about_data=options.about_data, about_results=options.about_results)
     classifier.save_pretrained(out, card=card, figures=pipeline.figures(performance, classifier.classes))
     log.info("\n%s\nArtifacts: %s", table(performance), out)
 
@@ -128,6 +128,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     source.add_argument("--sample", action="store_true", help="train on the sample that ships with the package")
     parser.add_argument("--encoding", default="utf-8-sig", help="of the CSV (default: UTF-8)")
     parser.add_argument("--about-data", default="", help="origin and terms of the CSV, a sentence for the model card")
+    parser.add_argument("--about-results", default="", help="how it compares with others, for the model card")
     parser.add_argument("--preset", choices=PRESETS, default="default", help="where the settings start from")
     parser.add_argument("--out", type=Path, help="artifact folder, replaced whole (default: models/PRESET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")

@@ -45,6 +45,17 @@ def write(name: str, content: Mapping[str, Any], *, show: bool = True) -> None:
         print(json.dumps(content, indent=2))
 
 
+def measured_on(result: dict[str, Any]) -> str:
+    """What it was measured on, in words."""
+    of = result["machine"]
+    return f"{of['cores']} cores of {of['processor']}, torch {of['versions']['torch']}"
+
+
+def amount(value: float) -> str:
+    """A number of two or three digits, larger ones in thousands."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -25,9 +25,10 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from textcnn import PRESETS
+from textcnn.cleaning import clean
 from textcnn.metrics import fit_temperature
 from textcnn.pipeline import Rows, calibrated
-from textcnn.text import LabelEncoder, clean
+from textcnn.text import LabelEncoder
 from textcnn.training import fit
 from textcnn.vectors import Vectors
 

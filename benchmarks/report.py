@@ -15,10 +15,11 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS
+from common import RESULTS, amount, measured_on
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from report_speed import speed
 
 from textcnn.plots import to_png
 
@@ -44,7 +45,12 @@ def main() -> int:
     """Fill the README's marked parts and draw; return 1 if `--check` finds a difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
+    parser.add_argument("--card", action="store_true", help="print a sentence for the model cards, and nothing else")
+    options = parser.parse_args()
+    check = options.check
+    if options.card:
+        print(card(read("accuracy")))
+        return 0
     old = README.read_text(encoding="utf-8")
     new = filled(old)
     if check:
@@ -54,6 +60,23 @@ def main() -> int:
     README.write_text(new, encoding="utf-8")
     draw(README.parent / "docs")
     return 0
+
+
+def card(result: dict[str, Any] | None) -> str:
+    """The sentence that the model cards carry: the presets beside the best peers, on the same rows."""
+    if result is None:
+        return ""
+    shown = ("default", SVC, "lesson", "transformer")
+    said = [
+        f"{NAMES[row['model']][1]} {row['f1']:.3f}"
+        + (" (one seed)" if row["deviation"] is None else f" ± {row['deviation']:.3f}")
+        for row in rows(result)
+        if row["model"] in shown
+    ]
+    seeds = len(result["runs"]["default"])
+    return (
+        f"Weighted F1 on the same rows, mean and deviation over {seeds} seeds of split and training: {', '.join(said)}."
+    )
 
 
 def read(name: str) -> dict[str, Any] | None:
@@ -131,11 +154,6 @@ def accuracy(result: dict[str, Any]) -> str:
     return "\n".join(lines + second_test(result))
 
 
-def amount(value: float) -> str:
-    """A number of two or three digits, larger ones in thousands."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
 def measured(result: dict[str, Any], listed: Sequence[dict[str, Any]]) -> str:
     """How the table came about."""
     counts = sorted({len(runs) for runs in result["runs"].values()})
@@ -151,7 +169,7 @@ def measured(result: dict[str, Any], listed: Sequence[dict[str, Any]]) -> str:
         "difference over the test rows. Log loss and calibration error are of each model's own probabilities; "
         "LinearSVC, which has none, got a temperature fitted on the validation rows, as `default` has. With such a "
         f"temperature for every model the log losses are: {tempered}. Times are of one fit with the chosen setting, "
-        f"the median of one raw title, and all test titles at once; {machine(result)} "
+        f"the median of one raw title, and all test titles at once; {measured_on(result)} "
         "(`python benchmarks/accuracy.py`, `python benchmarks/transformer.py`)."
     )
 
@@ -192,7 +210,7 @@ def learning_curve(result: dict[str, Any]) -> str:
         f"sizes ({sizes}) gains {100 * line['f1_a_doubling']:.1f} points a doubling and reaches {line['f1']:.3f} at "
         f"{line['at']:,}, the 70 % of the official 120,000; for the LinearSVC, {svc['line']['f1']:.3f}. Nothing was "
         "measured there, and such curves flatten: take it as an upper guess. Mean of "
-        f"{seeds} seeds; {machine(result)} (`python benchmarks/learning_curve.py`)."
+        f"{seeds} seeds; {measured_on(result)} (`python benchmarks/learning_curve.py`)."
     )
 
 
@@ -204,15 +222,9 @@ def lesson(result: dict[str, Any]) -> str:
         f"{f1['lesson']['mean']:.3f} of the lesson's code; its training loop takes "
         f"{seconds['textcnn']['mean']:.1f} s against {seconds['lesson']['mean']:.1f} s "
         f"({result['times_faster']:.0f} times faster), and the encoded training titles "
-        f"{result['times_less_memory']:,.0f} times less memory than one-hot rows; {machine(result)} "
+        f"{result['times_less_memory']:,.0f} times less memory than one-hot rows; {measured_on(result)} "
         "(`python benchmarks/lesson.py`)."
     )
-
-
-def machine(result: dict[str, Any]) -> str:
-    """What it was measured on, in words."""
-    of = result["machine"]
-    return f"{of['cores']} cores of {of['processor']}, torch {of['versions']['torch']}"
 
 
 def accuracy_figure(listed: Sequence[dict[str, Any]]) -> Figure:
@@ -296,7 +308,7 @@ def framed(axes: Axes, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-PARTS = {"accuracy": accuracy, "lesson": lesson, "learning_curve": learning_curve}
+PARTS = {"accuracy": accuracy, "lesson": lesson, "learning_curve": learning_curve, "speed": speed}
 
 
 if __name__ == "__main__":

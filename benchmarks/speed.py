@@ -41,10 +41,11 @@ from speed_growth import ROOT, by_headlines, by_vocabulary, cold_start, extent
 from speed_step import Clock, step
 
 from textcnn import PRESETS, HeadlineClassifier, classifier, sources
+from textcnn.cleaning import clean
 from textcnn.pipeline import Rows, select
 from textcnn.sources import Headlines
 from textcnn.splits import split
-from textcnn.text import LabelEncoder, Tokenizer, clean
+from textcnn.text import LabelEncoder, Tokenizer
 from textcnn.training import fit
 
 SVC = "linear-svc-words-characters"

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, get_linear_schedule_with_warmup
 
 from textcnn import metrics, sources
+from textcnn.cleaning import clean
 from textcnn.pipeline import select
 from textcnn.splits import split
-from textcnn.text import LabelEncoder, clean
+from textcnn.text import LabelEncoder
 
 
 class Classifier(nn.Module):

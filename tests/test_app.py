@@ -65,6 +65,11 @@ def test_awkward_headlines_are_answered(headline):
     assert Path(light).stat().st_size > 1000
 
 
+def test_a_headline_of_mostly_unknown_words_is_answered_with_doubt():
+    assert "little more than a guess" in app.show("Zorblax quuxed the frobnicator")[1]
+    assert "little more than a guess" not in app.show("Zorblax shares rise on profit")[1]
+
+
 def test_a_headline_without_a_word_says_so():
     assert "no word to read" in app.show("?!")[1]
 

@@ -16,6 +16,7 @@ ORDER = [
         "version",
         "errors",
         "config",
+        "cleaning",
         "text",
         "sources",
         "splits",

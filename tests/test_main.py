@@ -53,7 +53,7 @@ def test_known_words_get_no_remark(model: str, capsys: pytest.CaptureFixture[str
 
 def test_nothing_to_read_is_said(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["?!", "--model", model]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("There was no word to read")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("There is no word to read")
 
 
 def test_bars_fit_a_narrow_terminal(small_default: HeadlineClassifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import AWKWARD, STOCKS
+from textcnn.cleaning import STOP_WORDS, clean, clean_with_spans
 from textcnn.config import TextConfig
 from textcnn.errors import ArtifactError, DataError
-from textcnn.text import PAD, STOP_WORDS, UNK, LabelEncoder, Token, Tokenizer, _clean_with_spans, clean
+from textcnn.text import PAD, UNK, LabelEncoder, Token, Tokenizer
 
 DEFAULT = Tokenizer({PAD: 0, UNK: 1})
 LESSON = Tokenizer({PAD: 0, UNK: 1}, "lesson", STOP_WORDS)
@@ -349,7 +350,7 @@ def test_what_only_looks_like_debris_keeps_its_places(title: str, expected: list
 def test_the_two_readers_of_the_rules_agree(cleaning: str, text: str) -> None:
     """One gives the text alone, one gives its places too."""
     stop_words = STOP_WORDS if cleaning == "lesson" else ()
-    cleaned, spans = _clean_with_spans(text, cleaning, stop_words)
+    cleaned, spans = clean_with_spans(text, cleaning, stop_words)
     assert cleaned == clean(text, cleaning, stop_words)
     assert len(spans) == len(cleaned)
 

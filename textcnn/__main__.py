@@ -58,9 +58,9 @@ def bars(prediction: Prediction) -> str:
         f"{name:<{names}}  {probability:6.1%}  {'█' * round(probability * room)}".rstrip()
         for name, probability in prediction.distribution.items()
     ]
-    if not prediction.tokens:
-        lines.append("There was no word to read: this is what the model says of nothing.")
-    elif prediction.unknown:
+    if prediction.doubt:
+        lines.append(prediction.doubt)
+    if prediction.unknown:
         unknown = ", ".join(dict.fromkeys(token.text for token in prediction.unknown))
         lines.append(f"Words the model does not know: {unknown}")
     return "\n".join(lines)

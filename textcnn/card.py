@@ -18,12 +18,13 @@ _SOURCES = {
 }
 
 
-def model_card(config: Config, performance: Mapping[str, Any], *, about_data: str = "") -> str:
+def model_card(config: Config, performance: Mapping[str, Any], *, about_data: str = "", about_results: str = "") -> str:
     """Return the text of the model card.
 
     Args:
         config: how the model was made.
         performance: the content of performance.json.
+        about_results: sentences on how it compares, for example from a benchmark.
         about_data: a sentence on where the headlines come from and under which terms, where they are a CSV.
     """
     data, shipped = performance["data"], performance["shipped"]
@@ -56,6 +57,7 @@ Learned from {data["kept"]:,} headlines (sha256 of the file `{data["sha256"]}`):
 {_table(performance)}
 
 {_calibration(performance)}
+{about_results}
 
 ## What ships
 

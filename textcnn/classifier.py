@@ -15,7 +15,7 @@ from textcnn.errors import DataError
 from textcnn.explain import Explanation, contributions
 from textcnn.inference import predict_logits
 from textcnn.model import TextCNN
-from textcnn.text import LabelEncoder, Token, Tokenizer
+from textcnn.text import LabelEncoder, Token, Tokenizer, doubt
 from textcnn.training import Fit
 
 __all__ = ["HeadlineClassifier", "Prediction"]
@@ -45,12 +45,18 @@ class Prediction:
         """Share of the tokens that the vocabulary does not have, 0 to 1; 1 where there is no token to read."""
         return len(self.unknown) / len(self.tokens) if self.tokens else 1.0
 
+    @property
+    def doubt(self) -> str | None:
+        """A sentence for the reader where the model had next to nothing to read, else None."""
+        return doubt(self.tokens)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain lists and dictionaries."""
         return {
             "title": self.title,
             "label": self.label,
             "distribution": self.distribution,
+            "doubt": self.doubt,
             "tokens": [token.to_dict() for token in self.tokens],
         }
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from textcnn.cleaning import clean
 from textcnn.errors import DataError
-from textcnn.text import clean
 
 __all__ = ["Split", "split", "title_key"]
 

@@ -1,17 +1,9 @@
-"""From a headline as typed to token indices, and from class names to class indices.
+"""From a headline as typed to token indices, and from class names to class indices."""
 
-Cleaning is a list of rules: a pattern and what replaces it. Two readers apply the same list. `clean` gives the
-cleaned text alone, fast; `_clean_with_spans` also carries, for each character left, the part of the typed headline
-that it stands for, so that every token knows where it was typed. A property test holds the two to the same text.
-"""
-
-import html
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from importlib.resources import files
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self
@@ -19,118 +11,13 @@ from typing import Any, Self
 import numpy as np
 from nltk.tokenize import RegexpTokenizer
 
+from textcnn.cleaning import STOP_WORDS, Span, clean, clean_with_spans
 from textcnn.config import TextConfig, check_types, read_json, write_json
 from textcnn.errors import ArtifactError, ConfigError, DataError
 
-__all__ = ["PAD", "STOP_WORDS", "UNK", "LabelEncoder", "Token", "Tokenizer", "clean"]
+__all__ = ["PAD", "UNK", "LabelEncoder", "Token", "Tokenizer", "doubt"]
 
 PAD, UNK = "<PAD>", "<UNK>"  # at indices 0 and 1 of every vocabulary
-
-# NLTK's English stop words as they were in the lesson's day (179 entries), pinned: a later download has 198.
-# The order matters: the lesson tries the words in this order at each place.
-STOP_WORDS: tuple[str, ...] = tuple(
-    files("textcnn").joinpath("data/stop_words.txt").read_text(encoding="utf-8").split()
-)
-
-Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
-Span = tuple[int, int]  # start and end of a part of the headline as typed, in characters
-
-
-def _entity(match: re.Match[str]) -> str:
-    """Turn a character reference, whole or without its `&`, into its character; what is none stays as it is."""
-    name = match.group().lstrip("&")
-    if name.startswith("#"):
-        code = int(name[2:-1], 16) if name[1] in "xX" else int(name[1:-1])
-        if code < 32:  # `We're #1; they're last` is not a control character
-            return match.group()
-    return html.unescape("&" + name)
-
-
-# AG News titles carry the remains of HTML: `won #39;t`, ` quot;brothers quot;`, `AT amp;T`, `&lt;b&gt;...&lt;/b&gt;`,
-# `\$5`. Named references without their `&` are undone in lower case for the four that the files lost it from, so
-# that `Up;` and `Rise;` stay words. The reference rule stands twice because some are escaped twice (`&amp;lt;`).
-_REFERENCE = re.compile(r"&?#\d{1,7};|&?#[xX][0-9a-fA-F]{1,6};|&\w{2,31};|\b(?:quot|amp|lt|gt);")
-_DEBRIS: tuple[Rule, ...] = (
-    (_REFERENCE, _entity),
-    (_REFERENCE, _entity),
-    (re.compile(r"</?[A-Za-z][^<>]*>"), " "),
-)
-
-
-def _lesson_rules(stop_words: Sequence[str]) -> tuple[Rule, ...]:
-    """The expressions of the lesson's section Preprocessing, after lower case, in its order."""
-    words = "|".join(re.escape(word) for word in stop_words)
-    stop_word_rules: tuple[Rule, ...] = ((re.compile(rf"\b({words})\b\s*"), ""),) if stop_words else ()
-    return (
-        *stop_word_rules,
-        (re.compile(r"\([^)]*\)"), ""),
-        (re.compile(r"[-;;.,!?<=>]"), lambda match: f" {match.group()} "),
-        (re.compile(r"[^A-Za-z0-9]+"), " "),
-        (re.compile(r"^ | $"), ""),  # one space at most is left at each end
-    )
-
-
-@lru_cache(maxsize=32)
-def _rules(cleaning: str, stop_words: tuple[str, ...]) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """The rules before and after lower case."""
-    return ((), _lesson_rules(stop_words)) if cleaning == "lesson" else (_DEBRIS, ())
-
-
-def clean(text: str, cleaning: str = "default", stop_words: tuple[str, ...] = STOP_WORDS) -> str:
-    """Clean a headline.
-
-    Args:
-        text: the headline as typed.
-        cleaning: "lesson" (the lesson's section Preprocessing: lower case; stop words, parentheses and all but
-            a-z and 0-9 dropped) or "default" (lower case; debris of HTML turned back into text; nothing dropped).
-        stop_words: the words that "lesson" drops; "default" keeps all.
-
-    Returns:
-        The cleaned headline.
-
-    >>> clean("Great week for the NYSE!", "lesson")
-    'great week nyse'
-    >>> clean("Bush won #39;t meet AT amp;T &lt;b&gt;...&lt;/b&gt;")
-    "bush won 't meet at &t  ... "
-    """
-    before, after = _rules(cleaning, stop_words)
-    for pattern, replacement in before:
-        text = pattern.sub(replacement, text)
-    text = text.lower()
-    for pattern, replacement in after:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def _clean_with_spans(text: str, cleaning: str, stop_words: tuple[str, ...]) -> tuple[str, list[Span]]:
-    """Do what `clean` does, and give for each character left the span of `text` that it came from."""
-    before, after = _rules(cleaning, stop_words)
-    spans = [(i, i + 1) for i in range(len(text))]
-    for rule in before:
-        text, spans = _substitute(rule, text, spans)
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a few letters become two: `İ` is one
-        spans = [span for char, span in zip(text, spans, strict=True) for _ in char.lower()]
-    text = lowered
-    for rule in after:
-        text, spans = _substitute(rule, text, spans)
-    return text, spans
-
-
-def _substitute(rule: Rule, text: str, spans: list[Span]) -> tuple[str, list[Span]]:
-    pattern, replacement = rule
-    pieces: list[str] = []
-    kept: list[Span] = []
-    end = 0
-    for match in pattern.finditer(text):
-        new = replacement if isinstance(replacement, str) else replacement(match)
-        pieces += text[end : match.start()], new
-        kept += spans[end : match.start()]
-        whole = (spans[match.start()][0], spans[match.end() - 1][1])
-        kept += spans[match.start() : match.end()] if new == match.group() else [whole] * len(new)
-        end = match.end()
-    return "".join([*pieces, text[end:]]), kept + spans[end:]
-
 
 # A word is a run of letters, their marks and digits, in any script; `\w` would cut Devanagari at its vowel signs.
 _WORDS = {
@@ -141,7 +28,7 @@ _WORDS = {
 
 # The same words where all letters are of ASCII: every other sign becomes a space, a line end stays.
 _ASCII_WORDS = "".join(chr(code) if chr(code).isalnum() or chr(code) == "\n" else " " for code in range(128))
-_SUSPECT = re.compile(r"[&;<]")  # no rule of `_DEBRIS` matches a text without one of these
+_SUSPECT = re.compile(r"[&;<]")  # no rule of the cleaning "default" matches a text without one of these
 _BLOCK = 1_024  # texts encoded at once
 
 
@@ -158,6 +45,19 @@ class Token:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dictionary."""
         return {"text": self.text, "start": self.start, "end": self.end, "index": self.index, "known": self.known}
+
+
+def doubt(tokens: Sequence[Token]) -> str | None:
+    """Return a sentence of doubt where a model had next to nothing to read, else None.
+
+    >>> doubt([])
+    'There is no word to read in this, so the answer says nothing about it.'
+    """
+    if not tokens:
+        return "There is no word to read in this, so the answer says nothing about it."
+    if sum(not token.known for token in tokens) > len(tokens) / 2:
+        return "The model does not know most of these words: the answer is little more than a guess."
+    return None
 
 
 @dataclass(frozen=True)
@@ -230,7 +130,7 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> list[Token]:
         """Return the tokens of a headline with their indices and the places where they were typed."""
-        cleaned, spans = _clean_with_spans(text, self.cleaning, self.stop_words)
+        cleaned, spans = clean_with_spans(text, self.cleaning, self.stop_words)
         if self.char_level:
             places: Iterable[Span] = ((i, i + 1) for i in range(len(cleaned)))
         else:
