@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
+# `python benchmarks/...` finds the library beside it, installed or not; every benchmark imports this module first.
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 # TEXTCNN_RESULTS=FOLDER keeps the trials away from what is committed.
 RESULTS = Path(os.environ.get("TEXTCNN_RESULTS") or Path(__file__).parent / "results")

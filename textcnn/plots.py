@@ -147,12 +147,18 @@ def _draw_strip(axes: Axes, pushed: np.ndarray, look: Style) -> None:
     reach = max(1.0, float(np.abs(pushed).max()))
     axes.imshow(pushed[None], cmap=look.pushed, norm=Normalize(-reach, reach), aspect="auto", interpolation="nearest")
     for place, value in enumerate(pushed):
-        strong = abs(value) > 0.55 * reach
-        ink = look.paper if strong else look.ink
         figure = f"{value:+.1f}" if abs(value) >= 0.05 else "0"
+        ink = _ink_on(look.pushed((value / reach + 1) / 2))
         axes.text(place, 0, figure, ha="center", va="center", fontsize=6.5, color=ink)
     _bare(axes)
     axes.set_yticks([0], ["pushed"], fontsize=7.5, color=look.ink)
+
+
+def _ink_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has more contrast with a colour: 4.5 at least (WCAG 2, relative luminance)."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3])
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
 def _draw_map(axes: Axes, explanation: Explanation, columns: np.ndarray, filters: np.ndarray, look: Style) -> None:
