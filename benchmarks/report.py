@@ -162,6 +162,8 @@ def measured(result: dict[str, Any], listed: Sequence[dict[str, Any]]) -> str:
         f"{NAMES[row['model']][1]} {row['tempered_log_loss']:.3f}" for row in listed if "tempered_log_loss" in row
     )
     one = ", the transformer's of one seed" if any(row["model"] == "transformer" for row in listed) else ""
+    conditions = (read("transformer") or {}).get("conditions", "") if one else ""
+    transformer = f" The transformer was {conditions}." if conditions else ""
     return (
         f"Mean and deviation over {seeds} seeds of data order, weights and split{one}; copies of one title on one "
         f"side, on {result['data']['rows']:,} titles: 70 % to learn from, 15 % to tune on, 15 % to measure on, the "
@@ -170,7 +172,7 @@ def measured(result: dict[str, Any], listed: Sequence[dict[str, Any]]) -> str:
         "LinearSVC, which has none, got a temperature fitted on the validation rows, as `default` has. With such a "
         f"temperature for every model the log losses are: {tempered}. Times are of one fit with the chosen setting, "
         f"the median of one raw title, and all test titles at once; {measured_on(result)} "
-        "(`python benchmarks/accuracy.py`, `python benchmarks/transformer.py`)."
+        f"(`python benchmarks/accuracy.py`, `python benchmarks/transformer.py`).{transformer}"
     )
 
 
