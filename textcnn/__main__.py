@@ -42,11 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def say(text: str) -> None:
     """Print text, with plain signs where the terminal's encoding has no others."""
     encoding = sys.stdout.encoding or "utf-8"
-    plain = text.replace("█", "#").encode(encoding, errors="replace").decode(encoding)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = plain
+        text = text.replace("█", "#").encode(encoding, errors="replace").decode(encoding)
     print(text)
 
 

@@ -187,11 +187,11 @@ class HeadlineClassifier:
         Raises:
             DataError: something that is not a list of strings.
         """
-        return self._probabilities(HeadlineDataset.from_flat(*self.tokenizer.encode(_strings(titles))))
+        return self._probabilities(self._dataset(titles))
 
     def logits(self, titles: Sequence[str]) -> np.ndarray:
         """Return what the softmax gets before the temperature: float32 (headlines, classes)."""
-        return predict_logits(self.model, HeadlineDataset.from_flat(*self.tokenizer.encode(_strings(titles)))).numpy()
+        return predict_logits(self.model, self._dataset(titles)).numpy()
 
     @torch.inference_mode()
     def explain(self, title: str) -> Explanation:
@@ -223,6 +223,9 @@ class HeadlineClassifier:
             filter_sizes=np.repeat(model.filter_sizes, model.num_filters),
             picture_scale=self.picture_scale,
         )
+
+    def _dataset(self, titles: Sequence[str]) -> HeadlineDataset:
+        return HeadlineDataset.from_flat(*self.tokenizer.encode(_strings(titles)))
 
     def _probabilities(self, dataset: HeadlineDataset) -> np.ndarray:
         logits = predict_logits(self.model, dataset)

@@ -30,20 +30,14 @@ def predict_logits(model: TextCNN, dataset: HeadlineDataset) -> Tensor:
     scale, shift = model.filter_affine()
     tables = _tables(model, distinct, scale)
     logits = torch.empty(len(dataset), model.output.out_features, dtype=shift.dtype, device=device)
-    logits[dataset.lengths == 0] = _head(model, torch.zeros(1, len(shift), dtype=shift.dtype, device=device))
+    logits[dataset.lengths == 0] = model.head(torch.zeros(1, len(shift), dtype=shift.dtype, device=device))
     for rows, length in dataset.rows_by_length():
         positions = torch.arange(length, device=device)
         for part in torch.split(rows, max(1, _MAX_TOKENS // length)):
             tokens = places[dataset.starts[part].to(device)[:, None] + positions]
             highest = torch.cat([_highest(table, tokens) for table in tables], dim=1).add_(shift)
-            logits[part] = _head(model, highest.relu_() if model.config.activation == "relu" else highest)
+            logits[part] = model.head(highest.relu_() if model.config.activation == "relu" else highest)
     return logits.cpu()
-
-
-def _head(model: TextCNN, pooled: Tensor) -> Tensor:
-    """Return the logits of pooled values (headlines, filters)."""
-    logits: Tensor = model.output(pooled if model.hidden is None else model.hidden(pooled))
-    return logits
 
 
 def _tables(model: TextCNN, distinct: Tensor, scale: Tensor) -> list[list[Tensor]]:

@@ -210,9 +210,13 @@ class TextCNN(nn.Module):
         if self.config.activation == "relu":
             active = active & (maxima > 0)
         pooled = torch.where(active, maxima, 0.0)
+        return Trace(values, winners, pooled, active, self.head(pooled))
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Return the logits (batch, classes) of pooled values (batch, filters); with dropout while training."""
         hidden = pooled if self.hidden is None else self.hidden(pooled)
-        logits = self.output(F.dropout(hidden, self.config.dropout, self.training))
-        return Trace(values, winners, pooled, active, logits)
+        logits: Tensor = self.output(F.dropout(hidden, self.config.dropout, self.training))
+        return logits
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (batch, classes) of token indices (batch, tokens) with `lengths` (batch,)."""

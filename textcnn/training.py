@@ -334,7 +334,7 @@ def encode(
     titles: Sequence[str], labels: Sequence[str], tokenizer: Tokenizer, label_encoder: LabelEncoder
 ) -> HeadlineDataset:
     """Return titles and labels as token and class indices."""
-    return HeadlineDataset(tokenizer.texts_to_sequences(titles), label_encoder.encode(labels))
+    return HeadlineDataset.from_flat(*tokenizer.encode(titles), label_encoder.encode(labels))
 
 
 def fit(
@@ -368,14 +368,13 @@ def fit(
         vectors = load_vectors(config.train.vectors)
     set_seeds(config.train.seed)
     tokenizer = Tokenizer.fit_on_texts(titles, config.text)
-    sequences = tokenizer.texts_to_sequences(titles)
-    readable = [row for row, sequence in enumerate(sequences) if len(sequence)]
-    kept_labels = [labels[row] for row in readable]
+    flat, lengths = tokenizer.encode(titles)
+    kept_labels = [label for label, length in zip(labels, lengths, strict=True) if length]
     label_encoder = LabelEncoder.fit(kept_labels)
     if len(label_encoder) < 2:
         raise DataError(f"The training rows have the classes {label_encoder.classes}: at least two are needed.")
     targets = label_encoder.encode(kept_labels)
-    train = HeadlineDataset([sequences[row] for row in readable], targets).to(device)
+    train = HeadlineDataset.from_flat(flat, lengths[lengths > 0], targets).to(device)  # no token of the rest is in flat
     watched = None if validation is None else encode(*validation, tokenizer, label_encoder).to(device)
 
     model = TextCNN(config.model, len(tokenizer), len(label_encoder))
