@@ -16,7 +16,8 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from textcnn import DataError, Explanation, HeadlineClassifier
-from textcnn.plots import heatmap, to_png
+from textcnn.plots import heatmap
+from textcnn.sheet import to_png
 from textcnn.text import doubt
 
 ROOT = Path(__file__).parent

@@ -72,9 +72,20 @@ def train(options: argparse.Namespace) -> None:
         figures, official, data=data, split=parts, config=config, fitted=fitted, shipped=shipped
     )
     classifier = HeadlineClassifier.from_fit(
-        shipped, config, temperature=model.temperature, picture_scale=model.picture_scale, performance=performance
+        shipped,
+        config,
+        temperature=model.temperature,
+        picture_scale=model.picture_scale,
+        performance=performance,
+        filters=pipeline.filters(shipped, pipeline.select(data) if config.train.refit else learn),
     )
-    card = model_card(config, performance, about_data=options.about_data, about_results=options.about_results)
+    card = model_card(
+        config,
+        performance,
+        filters=classifier.filters,
+        about_data=options.about_data,
+        about_results=options.about_results,
+    )
     classifier.save_pretrained(out, card=card, figures=pipeline.figures(performance, classifier.classes))
     log.info("\n%s\nArtifacts: %s", table(performance), out)
 

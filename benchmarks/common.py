@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 # TEXTCNN_RESULTS=FOLDER keeps the trials away from what is committed.
 RESULTS = Path(os.environ.get("TEXTCNN_RESULTS") or Path(__file__).parent / "results")
-VERSIONS = ("torch", "numpy", "scikit-learn", "gradio", "fasttext-wheel", "transformers")
+VERSIONS = ("torch", "numpy", "scikit-learn", "gradio", "fasttext-wheel", "transformers", "lime", "shap", "captum")
 
 
 def machine() -> dict[str, Any]:

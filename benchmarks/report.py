@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from common import RESULTS, amount, measured_on
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from report_drawing import OURS, THEIRS, framed, placed
+from report_faithfulness import faithfulness, faithfulness_figure
+from report_serve import serve
 from report_speed import speed
 
-from textcnn.plots import to_png
+from textcnn.sheet import to_png
 
 README = Path(__file__).parent.parent / "README.md"
 SVC = "linear-svc-words-characters"
@@ -36,8 +37,6 @@ NAMES = {
     "fasttext": ("fastText of words and pairs", "fastText"),
     "transformer": ("all-MiniLM-L6-v2, fine-tuned", "MiniLM, fine-tuned"),
 }
-INK, MUTED, OURS, THEIRS = "#27272a", "#63636b", "#b3202c", "#1e5fa8"  # of the pictures
-SIDES = ((8, 0, "left", "center"), (-8, 0, "right", "center"), (0, 9, "center", "bottom"), (0, -9, "center", "top"))
 BELOW = 0.08  # a model that is so much worse than the best stands at the lower edge of the picture
 
 
@@ -106,6 +105,8 @@ def draw(folder: Path) -> None:
         (folder / "accuracy.png").write_bytes(to_png(accuracy_figure(rows(result))))
     if result := read("learning_curve"):
         (folder / "learning_curve.png").write_bytes(to_png(learning_curve_figure(result["models"])))
+    if result := read("faithfulness"):
+        (folder / "faithfulness.png").write_bytes(to_png(faithfulness_figure(result)))
 
 
 def rows(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -261,24 +262,6 @@ def accuracy_figure(listed: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def placed(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write each label beside its point, at the first side where it meets no other label or point and no edge."""
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()
-    inside = axes.get_window_extent(renderer)
-    dots = [axes.transData.transform((x, y)) for x, y, _, _ in points]
-    taken = []
-    for x, y, label, colour in points:
-        text = axes.annotate(label, (x, y), (0, 0), textcoords="offset points", fontsize=9, color=colour, zorder=4)
-        text.set_bbox({"facecolor": "white", "alpha": 0.75, "pad": 0.5, "lw": 0})  # over the bars of others
-        for dx, dy, side, base in SIDES:
-            text.set(position=(dx, dy), ha=side, va=base)
-            box = text.get_window_extent(renderer)
-            free = inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1)
-            if free and not any(map(box.overlaps, taken)) and not any(box.contains(*dot) for dot in dots):
-                break
-        taken.append(box)
-
-
 def learning_curve_figure(models: dict[str, Any]) -> Figure:
     """Draw F1 against the number of training titles, the line beyond the last size dashed."""
     figure = Figure(figsize=(8, 4.2), facecolor="white")
@@ -300,17 +283,14 @@ def learning_curve_figure(models: dict[str, Any]) -> Figure:
     return figure
 
 
-def framed(axes: Axes, x: str, y: str) -> None:
-    """Name the axes and lighten the frame."""
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
-    axes.grid(visible=True, which="major", color="#ececef", lw=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-PARTS = {"accuracy": accuracy, "lesson": lesson, "learning_curve": learning_curve, "speed": speed}
+PARTS = {
+    "accuracy": accuracy,
+    "lesson": lesson,
+    "learning_curve": learning_curve,
+    "speed": speed,
+    "faithfulness": faithfulness,
+    "serve": serve,
+}
 
 
 if __name__ == "__main__":

@@ -21,17 +21,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import AWKWARD, ROOT, STOCKS
-from textcnn import PRESETS, ArtifactError, Config, HeadlineClassifier, artifacts, sources
+from textcnn import PRESETS, ArtifactError, Config, HeadlineClassifier, artifacts, pipeline, sources
 from textcnn.training import fit
 
-HASHED = ["label_encoder.json", "tokenizer.json", "model.safetensors"]
+HASHED = ["label_encoder.json", "tokenizer.json", "model.safetensors", "filters.json"]
 Damage = Callable[[Path], Any]
 
 
 def make(config: Config, **settings: Any) -> HeadlineClassifier:
     headlines = sources.sample()
     config = config.replace(epochs=1, num_filters=4, refit=False, vectors=None)
-    return HeadlineClassifier.from_fit(fit(headlines.titles, headlines.labels, config), config, **settings)
+    fitted = fit(headlines.titles, headlines.labels, config)
+    filters = pipeline.filters(fitted, pipeline.select(headlines))
+    return HeadlineClassifier.from_fit(fitted, config, **{"filters": filters, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,8 @@ def test_what_is_loaded_answers_as_what_was_saved(tmp_path: Path, config: Config
     assert (once.config, once.tokenizer, once.classes) == (saved.config, saved.tokenizer, saved.classes)
     assert (once.temperature, once.picture_scale) == (0.75, 2.5)
     assert once.performance == {"a": [1, None, "é"]}
+    assert len(saved.filters) == 4 * len(config.model.filter_sizes)
+    assert once.filters == twice.filters == saved.filters
 
 
 def test_saving_changes_nothing_in_the_model(first: HeadlineClassifier, tmp_path: Path) -> None:
@@ -133,6 +137,7 @@ def test_the_folder_holds_these_files(folder: Path) -> None:
         "README.md",
         "config.json",
         "figures/a.png",
+        "filters.json",
         "label_encoder.json",
         "model.safetensors",
         "performance.json",
@@ -156,13 +161,13 @@ def test_no_file_is_a_pickle(folder: Path) -> None:
     assert "embedding.weight" in json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
 
 
-def test_config_names_each_file_that_a_prediction_depends_on(folder: Path) -> None:
+def test_config_names_each_file_that_an_answer_depends_on(folder: Path) -> None:
     settings = json.loads((folder / "config.json").read_text())
     assert settings["files"] == {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ("label_encoder.json", "tokenizer.json", "model.safetensors")
+        for name in ("label_encoder.json", "tokenizer.json", "model.safetensors", "filters.json")
     }
-    assert settings["format_version"] == 1
+    assert settings["format_version"] == 2
     assert settings["classes"] == ["Business", "Sci/Tech", "Sports", "World"]
     assert (settings["temperature"], settings["picture_scale"]) == (1.25, 3.5)
 
@@ -375,10 +380,10 @@ def test_weights_that_are_no_real_numbers_are_refused(folder: Path, name: str, d
         artifacts.load(folder)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_another_format_version_is_refused(folder: Path, version: Any) -> None:
     change(folder / "config.json", "format_version", version)
-    with pytest.raises(ArtifactError, match=rf"config\.json .*format version {version}, .*reads 1: train again"):
+    with pytest.raises(ArtifactError, match=rf"config\.json .*format version {version}, .*reads 2: train again"):
         artifacts.load(folder)
 
 
@@ -473,6 +478,52 @@ def test_a_label_encoder_that_is_none_is_refused(folder: Path, value: Any) -> No
         artifacts.load(folder)
 
 
+def test_a_model_without_summaries_of_its_filters_comes_back_without(tmp_path: Path) -> None:
+    folder = make(PRESETS["lesson"], filters=()).save_pretrained(tmp_path / "model")
+    assert (folder / "filters.json").read_text() == "[]\n"
+    assert HeadlineClassifier.from_pretrained(folder).filters == ()
+
+
+OTHER_FILTERS: dict[str, Callable[[list[Any]], Any]] = {
+    "one too few": lambda filters: filters[:-1],
+    "one too many": lambda filters: [*filters, filters[-1]],
+    "another order": lambda filters: filters[::-1],
+    "another size": lambda filters: [{**filters[0], "size": 4}, *filters[1:]],
+}
+
+
+@pytest.mark.parametrize("change", OTHER_FILTERS.values(), ids=OTHER_FILTERS)
+def test_the_filters_of_another_model_are_refused(folder: Path, change: Callable[[list[Any]], Any]) -> None:
+    """Their checksum was mended, so that their sizes must tell."""
+    path = folder / "filters.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text(encoding="utf-8")))))
+    rehash(folder)
+    with pytest.raises(ArtifactError, match=r"filters\.json .* is of another model: .*not those of config\.json"):
+        artifacts.load(folder)
+
+
+def test_the_filters_of_another_model_of_the_same_shape_are_refused(
+    folder: Path, second: HeadlineClassifier, tmp_path: Path
+) -> None:
+    """They would fit in number and size."""
+    other = second.save_pretrained(tmp_path / "other")
+    shutil.copy(other / "filters.json", folder)
+    with pytest.raises(ArtifactError, match=r"filters\.json .* is not the file that config\.json names"):
+        artifacts.load(folder)
+
+
+@pytest.mark.parametrize("place", [(), (0, "ngrams"), (0, "ngrams", 0), (0, "pushes")], ids=str)
+@pytest.mark.parametrize("value", [None, "x", 5, True, {"a": "b"}], ids=str)
+def test_filters_with_a_part_of_the_wrong_type_are_refused(folder: Path, place: tuple[Any, ...], value: Any) -> None:
+    if place:
+        change(folder / "filters.json", *place, value)
+    else:
+        (folder / "filters.json").write_text(json.dumps(value))
+        rehash(folder)
+    with pytest.raises(ArtifactError, match=r"filters\.json"):
+        artifacts.load(folder)
+
+
 def test_an_absent_folder_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"There is no artifact folder .*none: train one with train\.py"):
         artifacts.load(tmp_path / "none")
@@ -546,7 +597,7 @@ def test_a_second_save_replaces_the_folder_whole(tmp_path: Path, first, second, 
     """Nothing of the first stays, in the folder or beside it, whatever its name."""
     folder = first.save_pretrained(tmp_path / name, card="# Old\n", figures={"old.png": b""})
     second.save_pretrained(folder)
-    assert sorted(contents(folder)) == ["config.json", *HASHED[:1], HASHED[2], HASHED[1]]
+    assert sorted(contents(folder)) == sorted(["config.json", *HASHED])
     assert HeadlineClassifier.from_pretrained(folder).config.train.seed == 7
     assert names(tmp_path) == [name]
 
@@ -724,7 +775,9 @@ def test_a_save_killed_at_any_moment_leaves_a_complete_model(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["config.json", "label_encoder.json", "tokenizer.json", "performance.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "label_encoder.json", "tokenizer.json", "performance.json", "filters.json"]
+)
 def test_no_edit_of_a_file_gives_another_error(folder: Path, name: str) -> None:
     """Hundreds of small edits, each with the checksums mended: a model that answers, or an ArtifactError."""
     draw = random.Random(name)

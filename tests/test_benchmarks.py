@@ -344,7 +344,7 @@ def test_the_line_of_a_learning_curve_goes_through_points_on_a_line():
     assert line["f1"] == pytest.approx(0.05 * np.log2(84_000))
 
 
-@pytest.mark.parametrize("name", ["accuracy", "learning_curve", "lesson", "report", "speed"])
+@pytest.mark.parametrize("name", ["accuracy", "faithfulness", "learning_curve", "lesson", "report", "speed"])
 def test_a_benchmark_runs_from_the_clone_without_an_installation(name):
     """`python benchmarks/report.py` did not find the library where it was not installed."""
     command = [sys.executable, f"benchmarks/{name}.py", "--help"]

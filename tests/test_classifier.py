@@ -254,7 +254,7 @@ def test_eight_threads_get_the_answers_of_one(small: HeadlineClassifier, sample:
 def test_predicting_leaves_the_model_as_it_was(small: HeadlineClassifier) -> None:
     before = {name: tensor.clone() for name, tensor in small.model.state_dict().items()}
     small.predict(AWKWARD)
-    small.explain(STOCKS)
+    small.explain(STOCKS, left_out=True)
     assert all((tensor == before[name]).all() for name, tensor in small.model.state_dict().items())
     assert not small.model.training
 
@@ -310,6 +310,23 @@ def test_plain_headlines_get_their_class(default: HeadlineClassifier, label: str
 def test_shares_raise_the_probability_of_business(bundled: HeadlineClassifier, title: str, with_shares: str) -> None:
     before, after = bundled.predict_proba([title, with_shares])[:, CLASSES.index("Business")]
     assert after > before
+
+
+def test_left_out_is_what_the_shorter_headline_gets(bundled: HeadlineClassifier) -> None:
+    """Both ways of asking for the worth of `shares`, one by the tokens and one by the typed words."""
+    explanation = bundled.explain("Apple shares fall", left_out=True)
+    rest = bundled.predict_proba(["shares fall", "Apple fall", "Apple shares"])
+    whole = bundled.predict_proba(["Apple shares fall"])
+    assert explanation.left_out is not None
+    np.testing.assert_allclose(explanation.left_out.T, rest - whole, atol=1e-6)
+    assert explanation.left_out[CLASSES.index("Business"), 1] < 0
+
+
+def test_bundled_models_say_what_speaks_for_a_class(default: HeadlineClassifier) -> None:
+    explanation = default.explain("Phelps wins sixth gold medal at Olympics")
+    assert "Olympics" in explanation.in_words() or "medal" in explanation.in_words()
+    assert explanation.in_words().endswith("% of what speaks for Sports.")
+    assert len(explanation.filter_names) == len(explanation.active)
 
 
 @pytest.mark.parametrize("label", CLASSES)

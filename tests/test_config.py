@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from textcnn.config import PRESETS, Config, ModelConfig, TextConfig, TrainConfig, read_json, write_json
+from textcnn.config import PRESETS, Config, ModelConfig, TextConfig, TrainConfig, check_types, read_json, write_json
 from textcnn.errors import ArtifactError, ConfigError
 
 # Every setting away from its default.
@@ -114,6 +116,7 @@ BAD = [
     ("dropout", 1, f"dropout is 1: {SHARE}"),
     ("dropout", -0.1, f"dropout is -0.1: {SHARE}"),
     ("dropout", math.nan, "dropout is nan: a number is expected"),
+    ("dropout", 10**400, "dropout is 10{400}: "),  # JSON has numbers that no float holds
     ("embedding_dropout", 1.5, f"embedding_dropout is 1.5: {SHARE}"),
     ("epochs", 0, f"epochs is 0: {WHOLE}"),
     ("batch_size", 0, f"batch_size is 0: {WHOLE}"),
@@ -139,13 +142,13 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "message"), BAD, ids=str)
+@pytest.mark.parametrize(("name", "value", "message"), BAD, ids=lambda value: str(value)[:40])
 def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Config().replace(**{name: value})
 
 
-@pytest.mark.parametrize(("name", "value", "message"), BAD, ids=str)
+@pytest.mark.parametrize(("name", "value", "message"), BAD, ids=lambda value: str(value)[:40])
 def test_a_bad_value_in_json_is_refused(name: str, value: Any, message: str) -> None:
     content = OTHER.to_dict()
     (part,) = (part for part, setting in SETTINGS if setting == name)
@@ -181,6 +184,29 @@ def test_a_switch_is_true_or_false(name: str, value: Any) -> None:
     """The text "no" would count as yes."""
     with pytest.raises(ConfigError, match=name):
         Config().replace(**{name: value})
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """A dictionary of numbers, as one filter's pushes are."""
+
+    by_class: Mapping[str, float]
+    names: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize("value", [{}, {"A": 0.5}, {"A": 1, "B": -2.5}], ids=str)
+def test_a_dictionary_of_numbers_is_allowed(value: Any) -> None:
+    check_types(Shares(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], "A", 3, [["A", 1]], {"A": "1"}, {"A": None}, {"A": True}, {"A": math.nan}, {"A": [1]}, {1: 1.0}],
+    ids=str,
+)
+def test_what_is_no_dictionary_of_numbers_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"by_class is {re.escape(repr(value))}: .* is expected"):
+        check_types(Shares(value))
 
 
 def test_a_one_hot_model_has_no_embedding_to_drop_from() -> None:

@@ -1,19 +1,24 @@
 """Explanations: the parts sum to the logits, they are input times gradient, and they name the words as typed."""
 
 import dataclasses
+import itertools
 import json
+import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests import reference
 from tests.conftest import AWKWARD, STOCKS
-from textcnn import HeadlineClassifier
+from textcnn import PRESETS, DataError, HeadlineClassifier
 from textcnn.config import ModelConfig
 from textcnn.explain import contributions, picture_scale
+from textcnn.training import fit
 
 few = settings(deadline=None, max_examples=40)
 BOTH = pytest.mark.parametrize("preset", ["default", "lesson"])
@@ -107,27 +112,14 @@ def test_temperature_is_between_the_parts_and_the_answer(small_lesson, temperatu
 # Input times gradient.
 
 
-@few
-@given(reference.configs, reference.headlines.filter(any), reference.seeds)
-def test_contributions_are_input_times_gradient(config, ids, seed):
-    """Autograd through the literal network, over one-hot rows or embeddings, gives the same figures."""
-    ids = list(dict.fromkeys(ids))  # each word once: between equals autograd may choose another
-    network = reference.network(config, seed, torch.float64)
-    inputs = reference.literal_inputs(network, ids).requires_grad_()
-    logits = reference.literal_logits(network, inputs)
-    _, parts = _explain(network, ids)
+def _check_input_times_gradient(inputs, logits, parts):
     for class_, logit in enumerate(logits):
         (gradient,) = torch.autograd.grad(logit, inputs, retain_graph=True)
         expected = (inputs * gradient)[0].sum(0).detach()
         np.testing.assert_allclose(parts.by_filter[class_].sum(0), expected, rtol=1e-9, atol=1e-9)
 
 
-@few
-@given(reference.configs, reference.headlines, reference.seeds)
-def test_bias_is_worked_out_from_the_parameters(config, ids, seed):
-    """It is what the linear layers make of the active filters' biases: nothing that is left over hides in it."""
-    network = reference.network(config, seed, torch.float64)
-    trace, parts = _explain(network, ids)
+def _check_bias(network, trace, parts):
     shifts = [float(bias) for conv in network.convs for bias in conv.bias.detach()]
     if (norm := network.batch_norm) is not None:
         for f, shift in enumerate(shifts):
@@ -138,6 +130,68 @@ def test_bias_is_worked_out_from_the_parameters(config, ids, seed):
     for layer in (network.hidden, network.output):
         units = units if layer is None else layer(units)
     np.testing.assert_allclose(parts.bias, units.detach(), rtol=1e-9, atol=1e-9)
+
+
+@few
+@given(reference.configs, reference.headlines.filter(any), reference.seeds)
+def test_contributions_are_input_times_gradient(config, ids, seed):
+    """Autograd through the literal network, over one-hot rows or embeddings, gives the same figures."""
+    ids = list(dict.fromkeys(ids))  # each word once: between equals autograd may choose another
+    network = reference.network(config, seed, torch.float64)
+    inputs = reference.literal_inputs(network, ids).requires_grad_()
+    logits = reference.literal_logits(network, inputs)
+    _, parts = _explain(network, ids)
+    _check_input_times_gradient(inputs, logits, parts)
+
+
+@few
+@given(reference.configs, reference.headlines, reference.seeds)
+def test_bias_is_worked_out_from_the_parameters(config, ids, seed):
+    """It is what the linear layers make of the active filters' biases: nothing that is left over hides in it."""
+    network = reference.network(config, seed, torch.float64)
+    trace, parts = _explain(network, ids)
+    _check_bias(network, trace, parts)
+
+
+@few
+@given(reference.configs, reference.headlines, reference.seeds)
+def test_bias_is_not_what_is_left_of_the_logits(config, ids, seed):
+    """With logits that are none, parts and bias come out the same: they are worked out from winners alone."""
+    network = reference.network(config, seed, torch.float64)
+    trace, parts = _explain(network, ids)
+    nothing = {name: torch.full_like(getattr(trace, name), torch.nan) for name in ("logits", "pooled", "values")}
+    blind = contributions(network, torch.tensor([ids], dtype=torch.int64), dataclasses.replace(trace, **nothing))
+    np.testing.assert_array_equal(blind.bias, parts.bias)
+    np.testing.assert_array_equal(blind.by_filter, parts.by_filter)
+
+
+@pytest.mark.parametrize("activation", ["relu", "none"])
+@pytest.mark.parametrize("hidden_dim", [None, 7])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("embedding_dim", [None, 8])
+def test_every_kind_of_network_is_explained_in_full(embedding_dim, batch_norm, hidden_dim, activation):
+    """Each kind once for sure, which the draws above leave to chance; the headline shorter than the filter, too."""
+    for sizes, words in itertools.product([(1,), (2,), (3,), (4,), (9,), (1, 2, 3), (5, 2)], [0, 1, 2, 3, 9]):
+        config = ModelConfig(
+            embedding_dim=embedding_dim,
+            filter_sizes=sizes,
+            num_filters=4,
+            activation=activation,
+            batch_norm=batch_norm,
+            hidden_dim=hidden_dim,
+            dropout=0.5,
+        )
+        network = reference.network(config, seed=words, dtype=torch.float64)
+        ids = list(range(5, 5 + words))
+        trace, parts = _explain(network, ids)
+        logits = trace.logits[0].detach().numpy()
+        assert _relative_error(parts.by_filter, parts.bias, logits) <= 1e-10
+        _check_bias(network, trace, parts)
+        if ids:
+            inputs = reference.literal_inputs(network, ids).requires_grad_()
+            literal = reference.literal_logits(network, inputs)
+            np.testing.assert_allclose(logits, literal.detach(), rtol=1e-9, atol=1e-9)
+            _check_input_times_gradient(inputs, literal, parts)
 
 
 # Who gets nothing.
@@ -301,7 +355,8 @@ def test_to_dict_has_the_documented_parts(model):
     explanation = model.explain(STOCKS)
     content = explanation.to_dict()
     assert list(content) == [
-        *("title", "tokens", "label", "distribution", "classes", "contributions", "bias", "temperature", "filters"),
+        *("title", "tokens", "label", "distribution", "classes", "contributions", "bias", "temperature"),
+        *("left_out", "filters"),
     ]
     assert content["title"] == STOCKS
     assert content["label"] == next(iter(content["distribution"])) == explanation.label
@@ -318,12 +373,384 @@ def test_to_dict_lists_the_active_filters_with_what_they_moved(model):
     assert [entry["index"] for entry in filters] == np.flatnonzero(explanation.active).tolist()
     for entry in filters:
         f = entry["index"]
+        assert list(entry) == ["index", "looks_for", "size", "window", "value", "contributions"]
         assert entry["size"] == explanation.filter_sizes[f]
         assert entry["window"] == list(explanation.window(f))
         assert entry["value"] == pytest.approx(explanation.values[f].max())
         np.testing.assert_allclose(entry["contributions"], explanation.by_filter[:, f].sum(1), rtol=1e-6)
     moved = np.sum([entry["contributions"] for entry in filters], axis=0)
     np.testing.assert_allclose(moved, explanation.contributions.sum(1), atol=1e-4)
+
+
+# With one token left out.
+
+
+def _without_each(model, title, places):
+    """Return the probabilities of a headline without each of some of its tokens, one after the other."""
+    ids = [token.index for token in model.tokenizer.tokenize(title)]
+    rows = []
+    for place in places:
+        others = ids[:place] + ids[place + 1 :]
+        logits = model.model(torch.tensor([others or [0]]), torch.tensor([len(others)]))[0]
+        rows.append(torch.softmax(logits.detach().double() / model.temperature, 0).numpy())
+    return np.array(rows).reshape(len(rows), 4)
+
+
+def _calibrated(model, temperature):
+    parts = (model.config, model.tokenizer, model.label_encoder, model.model)
+    return HeadlineClassifier(*parts, temperature=temperature)
+
+
+@pytest.mark.parametrize("title", [*AWKWARD[:17], STOCKS, "oil", "market coach", "oil oil market oil oil"], ids=ascii)
+@BOTH
+def test_left_out_is_the_change_of_the_answer_without_the_token(model, title):
+    model = _calibrated(model, 1.5)
+    explanation = model.explain(title, left_out=True)
+    places = range(len(explanation.tokens))
+    before = np.array([explanation.distribution[name] for name in explanation.classes])
+    assert explanation.left_out.shape == (4, len(places))
+    np.testing.assert_allclose(explanation.left_out.T, _without_each(model, title, places) - before, atol=1e-6)
+
+
+@BOTH
+def test_left_out_of_500_tokens_is_that_of_each(model):
+    title = LONG.replace("to", "win")  # the lesson's preset does not read `to`
+    explanation = model.explain(title, left_out=True)
+    assert explanation.left_out.shape == (4, 500)
+    places = [0, 1, 2, 3, 4, 5, 250, 498, 499]
+    before = np.array([explanation.distribution[name] for name in explanation.classes])
+    np.testing.assert_allclose(
+        explanation.left_out[:, places].T, _without_each(model, title, places) - before, atol=1e-6
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(words=st.lists(st.sampled_from(["oil", "market", "coach", "zxqv", "iraq", "software"]), max_size=8))
+def test_of_plain_words_left_out_is_the_prediction_of_the_rest(small_default, small_lesson, words):
+    for model in (small_default, small_lesson):
+        found = model.explain(" ".join(words), left_out=True).left_out
+        rest = [" ".join(words[:place] + words[place + 1 :]) for place in range(len(words))]
+        expected = model.predict_proba(rest) - model.predict_proba([" ".join(words)])
+        np.testing.assert_allclose(found.T, expected, atol=1e-6)
+        np.testing.assert_allclose(found.sum(0), 0, atol=1e-6)
+
+
+@BOTH
+def test_left_out_differs_from_the_contribution_of_a_repeated_word(model):
+    """The first `market` of five has it all, and the answer hardly needs it: then another fires the filters."""
+    explanation = model.explain(" ".join(["market"] * 5), left_out=True)
+    assert np.abs(explanation.contributions[:, 0]).max() > 0.05
+    np.testing.assert_allclose(explanation.left_out, explanation.left_out[:, :1].repeat(5, axis=1), atol=1e-6)
+    assert np.abs(explanation.left_out[:, 0]).max() < 0.01
+
+
+@BOTH
+def test_the_only_word_left_out_leaves_the_answer_of_no_word(model):
+    explanation = model.explain("market", left_out=True)
+    empty = model.predict_proba([""])[0]
+    before = model.predict_proba(["market"])[0]
+    np.testing.assert_allclose(explanation.left_out[:, 0], empty - before, atol=1e-6)
+    assert np.abs(explanation.left_out).max() > 0.01
+
+
+def test_left_out_is_worked_out_on_request_alone(model_of_characters, small_default):
+    for model in (model_of_characters, small_default):
+        assert model.explain(STOCKS).left_out is None
+        assert model.explain(STOCKS).to_dict()["left_out"] is None
+        explanation = model.explain(STOCKS, left_out=True)
+        plain = dataclasses.replace(explanation, left_out=None).to_dict()
+        assert plain == model.explain(STOCKS).to_dict()  # nothing else depends on it
+
+
+@BOTH
+def test_left_out_is_in_the_plain_data(model):
+    explanation = model.explain("Oil market zxqv", left_out=True)
+    assert explanation.to_dict()["left_out"] == explanation.left_out.tolist()
+    assert json.loads(explanation.to_json()) == explanation.to_dict()
+    assert model.explain("?!", left_out=True).to_dict()["left_out"] == [[], [], [], []]
+
+
+# The classes.
+
+
+@BOTH
+def test_a_class_is_found_by_name_and_is_by_default_the_predicted_one(model):
+    explanation = model.explain(STOCKS)
+    assert [explanation.class_index(name) for name in explanation.classes] == [0, 1, 2, 3]
+    assert explanation.class_index() == explanation.classes.index(explanation.label)
+
+
+@pytest.mark.parametrize("target", ["sports", "", "Oil", "Business ", 0], ids=repr)
+@pytest.mark.parametrize("use", ["class_index", "in_words", "to_html"])
+def test_an_unknown_class_is_named_with_those_allowed(small_default, use, target):
+    for title in (STOCKS, "?!"):
+        with pytest.raises(DataError, match=f"Got the class {target!r}: .* has Business, Sci/Tech, Sports, World"):
+            getattr(small_default.explain(title), use)(target)
+
+
+# The headline in pieces.
+
+odd_signs = st.sampled_from(
+    [
+        *"aZ19 .,;()&<>#$^_\\'\"\t\n\r\x00İßﬁΣ京🎉é",
+        *("e\u0301", "&lt;", "&amp;lt;", "#39;", "quot;", "&#1234;", "&copy;", "&NotEqualTilde;", "<b>", "</b>"),
+        *("oil", "the", "market", "zxqv", "(x)", "हिन्दी", "\ud800", "\u2028", "\u200b"),
+    ]
+)
+odd_titles = st.lists(odd_signs | st.text(max_size=3), max_size=14).map("".join)
+
+
+@pytest.fixture(scope="session")
+def model_of_characters():
+    """A model whose tokens are characters: two of them can come from one place of the headline."""
+    titles = ["oil & gas <up>", "İstanbul wins 2-1", "new <b>film</b> \u2260", "zebra quip of jack & the lux"] * 5
+    labels = ["Business", "Sports", "Sci/Tech", "World"] * 5
+    config = PRESETS["default"].replace(
+        char_level=True, epochs=1, num_filters=3, embedding_dim=4, batch_size=4, vectors=None
+    )
+    return HeadlineClassifier.from_fit(fit(titles, labels, config), config)
+
+
+def _check_pieces(explanation):
+    pieces = list(explanation.pieces())
+    assert "".join(text for text, _ in pieces) == explanation.title
+    assert all(text for text, _ in pieces)
+    places = [place for _, tokens in pieces for place in tokens]
+    assert places == list(range(len(explanation.tokens)))
+    start = 0
+    for text, tokens in pieces:
+        for place in tokens:
+            token = explanation.tokens[place]
+            assert start <= token.start < token.end <= start + len(text)
+        if tokens:  # nothing at its ends that no token was read from
+            assert start == min(explanation.tokens[place].start for place in tokens)
+            assert start + len(text) == max(explanation.tokens[place].end for place in tokens)
+        start += len(text)
+    for (_, one), (_, other) in itertools.pairwise(pieces):
+        assert one or other  # what lies between two words is one piece
+
+
+@settings(deadline=None, max_examples=150)
+@given(title=odd_titles)
+def test_pieces_are_the_headline_and_have_each_token_once(small_default, small_lesson, model_of_characters, title):
+    for model in (small_default, small_lesson, model_of_characters):
+        _check_pieces(model.explain(title))
+
+
+@pytest.mark.parametrize("title", [*AWKWARD, STOCKS], ids=lambda title: ascii(title[:12]))
+@BOTH
+def test_awkward_headlines_are_cut_in_pieces(model, title):
+    _check_pieces(model.explain(title))
+
+
+def test_pieces_of_a_plain_headline_are_its_words_and_what_lies_between(small_default):
+    pieces = list(small_default.explain(" Oil up, \\$5!").pieces())
+    assert pieces == [(" ", ()), ("Oil", (0,)), (" ", ()), ("up", (1,)), (", \\$", ()), ("5", (2,)), ("!", ())]
+
+
+def test_tokens_that_one_stretch_gave_share_a_piece(model_of_characters):
+    """`&NotEqualTilde;` is two characters, and `İ` becomes two in lower case."""
+    pieces = list(model_of_characters.explain("a&NotEqualTilde;İb").pieces())
+    assert pieces == [("a", (0,)), ("&NotEqualTilde;", (1, 2)), ("İ", (3, 4)), ("b", (5,))]
+
+
+# As HTML.
+
+
+class _Reader(HTMLParser):
+    """Collects the text, the tags, and each word with its title and style."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.text, self.tags, self.spans, self.open = "", [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.open += 1
+        self.spans.append([dict(attrs), ""])
+
+    def handle_endtag(self, tag):
+        self.open -= 1
+
+    def handle_data(self, data):
+        self.text += data
+        self.spans[-1][1] += data
+
+
+def _read(page):
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    assert set(reader.tags) == {"span"}
+    assert reader.open == 0
+    return reader
+
+
+@settings(deadline=None, max_examples=100)
+@given(title=odd_titles)
+def test_the_text_of_the_html_is_the_headline(small_default, small_lesson, model_of_characters, title):
+    for model in (small_default, small_lesson, model_of_characters):
+        assert _read(model.explain(title).to_html()).text == title
+
+
+@pytest.mark.parametrize(
+    "title",
+    [*AWKWARD, "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</span><style>*{}</style>", "&lt;b&gt;"],
+    ids=lambda title: ascii(title[:12]),
+)
+@BOTH
+def test_html_of_an_awkward_headline_is_nothing_but_spans(model, title):
+    page = model.explain(title).to_html()
+    assert _read(page).text == title
+    assert "<script" not in page
+    assert "<img" not in page
+
+
+def test_the_name_of_a_class_is_escaped(small_default):
+    explanation = small_default.explain("oil")
+    name = '<b title="x">'
+    changed = dataclasses.replace(explanation, classes=(name, *explanation.classes[1:]), label=name)
+    reader = _read(changed.to_html())
+    assert reader.spans[1][0]["title"].endswith(f" for {name}")
+
+
+@pytest.mark.parametrize("target", [None, "Business", "Sci/Tech", "Sports", "World"])
+@BOTH
+def test_the_tint_is_what_the_word_pushed(model, target):
+    """Red for the class and blue against it, and stronger the more it pushed."""
+    explanation = model.explain("Coach wins cup, zxqv oil market")
+    pushed = explanation.contributions[explanation.class_index(target)]
+    reach = max(1.0, np.abs(pushed).max())
+    words = [
+        (attributes, text) for attributes, text in _read(explanation.to_html(target)).spans if "title" in attributes
+    ]
+    assert [text for _, text in words] == ["Coach", "wins", "cup", "zxqv", "oil", "market"]
+    assert (explanation.contributions > 0).any()
+    assert (explanation.contributions < 0).any()
+    for (attributes, _), push in zip(words, pushed, strict=True):
+        colour, strength = re.search(r"rgba\((\d+,\d+,\d+),([\d.]+)\)", attributes["style"]).groups()
+        red, _, blue = map(int, colour.split(","))
+        assert (red > blue) == (push > 0)
+        assert float(strength) == pytest.approx(0.5 * abs(push) / reach, abs=1e-3)
+        assert attributes["title"].startswith(f"{push:+.2f} for {target or explanation.label}")
+
+
+def test_the_strongest_tint_leaves_the_text_readable(small_default):
+    explanation = small_default.explain(STOCKS)
+    strong = dataclasses.replace(explanation, by_filter=explanation.by_filter * 1000)
+    shown = [float(x) for x in re.findall(r"rgba\(\d+,\d+,\d+,([\d.]+)\)", strong.to_html())]
+    assert max(shown) == 0.5
+    weak = dataclasses.replace(explanation, by_filter=explanation.by_filter / 1000)
+    assert max(float(x) for x in re.findall(r"rgba\(\d+,\d+,\d+,([\d.]+)\)", weak.to_html())) < 0.01
+
+
+@BOTH
+def test_unknown_words_are_marked_and_what_is_not_read_is_pale(model):
+    spans = _read(model.explain("Oil, zxqv!").to_html()).spans[1:]
+    marked = {text: "dotted" in attributes["style"] for attributes, text in spans}
+    assert marked == {"Oil": False, ", ": False, "zxqv": True, "!": False}
+    told = {text: attributes.get("title", "") for attributes, text in spans}
+    assert told["zxqv"].endswith("; the model does not know this word")
+    assert "know" not in told["Oil"]
+    assert [text for attributes, text in spans if "opacity" in attributes["style"]] == [", ", "!"]
+
+
+def test_a_notebook_shows_the_html(small_default):
+    explanation = small_default.explain(STOCKS)
+    assert explanation._repr_html_() == explanation.to_html() == explanation.to_html(explanation.label)
+    assert explanation.to_html("World") != explanation.to_html("Sports")
+
+
+# In words.
+
+
+def _in_words(explanation, target):
+    """The words, the filters that they fired and the share, counted filter by filter; None if no word speaks for it."""
+    row = list(explanation.classes).index(target or explanation.label)
+    case = {}
+    for t in range(len(explanation.tokens)):
+        push = sum(float(explanation.by_filter[row, f, t]) for f in range(len(explanation.active)))
+        if push > 0:
+            case[t] = push
+    if not case:
+        return None
+    ranked = sorted(case, key=lambda t: -case[t])
+    best = []
+    for t in ranked[:3]:  # until half of the case is carried
+        if sum(case[word] for word in best) < 0.5 * sum(case.values()):
+            best.append(t)
+    fired = 0
+    for f, size in enumerate(explanation.filter_sizes):
+        read = reference.covered(int(explanation.winners[f]), int(size), len(explanation.tokens))
+        fired += bool(explanation.active[f] and read & set(best))
+    typed = [explanation.title[explanation.tokens[t].start : explanation.tokens[t].end] for t in sorted(best)]
+    return typed, fired, sum(case[t] for t in best) / sum(case.values())
+
+
+@pytest.mark.parametrize("target", [None, "Business", "Sci/Tech", "Sports", "World"])
+@pytest.mark.parametrize("title", [STOCKS, "Coach wins cup", "oil", "Oil Oil market", "zxqv Oil &lt;b&gt;Up market"])
+@BOTH
+def test_in_words_are_the_shares_and_filters_counted_one_by_one(model, title, target):
+    explanation = model.explain(title)
+    expected = _in_words(explanation, target)
+    said = explanation.in_words(target)
+    name = target or explanation.label
+    if expected is None:
+        assert said == f"No word speaks for {name}."
+        return
+    words, fired, share = expected
+    assert re.findall("“(.*?)”", said) == words
+    end = re.fullmatch(
+        rf".* fired (\d+) of (\d+) filters and carried (\d+)% of what speaks for {re.escape(name)}\.", said
+    )
+    assert int(end[1]) == fired
+    assert int(end[2]) == len(explanation.active)
+    assert int(end[3]) == pytest.approx(100 * share, abs=0.51)
+
+
+@settings(deadline=None, max_examples=60)
+@given(title=odd_titles)
+def test_in_words_is_a_sentence_for_any_headline(small_default, small_lesson, model_of_characters, title):
+    for model in (small_default, small_lesson, model_of_characters):
+        explanation = model.explain(title)
+        for name in explanation.classes:
+            assert explanation.in_words(name).endswith((f"speaks for {name}.", "There is no word to read."))
+
+
+def test_as_many_words_are_named_as_carry_half_of_the_case_but_three_at_most(small_lesson):
+    explanation = small_lesson.explain("oil market coach bank wins")
+    parts = np.zeros((4, 50, 5), dtype=np.float32)
+    for shares, words, share in (
+        ([5, 1, -9, 0, 0], "“oil”", 83),
+        ([4, 3, 2, -1, 0], "“oil” and “market”", 78),
+        ([2, 2, 2, 2, 2], "“oil”, “market” and “coach”", 60),
+        ([0, 0, 1, 0, 9], "“wins”", 90),
+    ):
+        parts[0, 0] = shares
+        said = dataclasses.replace(explanation, by_filter=parts).in_words("Business")
+        assert said.startswith(f"{words} fired ")
+        assert f" {share}% of what speaks for Business." in said
+
+
+def test_a_class_that_no_word_speaks_for_has_none(small_default):
+    explanation = small_default.explain(STOCKS)
+    against = dataclasses.replace(explanation, by_filter=-np.abs(explanation.by_filter))
+    assert against.in_words("World") == "No word speaks for World."
+    assert against.in_words() == f"No word speaks for {explanation.label}."
+
+
+@BOTH
+def test_without_words_there_is_none_to_read(model):
+    assert model.explain("?!").in_words() == "There is no word to read."
+    assert model.explain("").in_words("Sports") == "There is no word to read."
+    assert _read(model.explain("?!").to_html("Sports")).text == "?!"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(30, "x" * 30), (31, "x" * 29 + "…"), (10_000, "x" * 29 + "…")])
+def test_long_words_are_cut(small_default, length, shown):
+    explanation = small_default.explain("x" * length)
+    parts = np.ones((4, len(explanation.active), 1), dtype=np.float32)
+    assert dataclasses.replace(explanation, by_filter=parts).in_words().startswith(f"“{shown}” fired ")
 
 
 # Where the map's colours end.

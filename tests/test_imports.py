@@ -25,8 +25,9 @@ ORDER = [
         "inference",
         "metrics",
         "explain",
+        "filters",
     ),
-    *("plots", "vectors", "training", "card", "artifacts", "hub", "classifier", "scoring", "pipeline", "__main__"),
+    *("sheet", "plots", "figures", "vectors", "training", "card", "artifacts", "hub", "classifier", "scoring", "pipeline", "__main__"),
 ]
 MODULES = sorted(path for path in (ROOT / "textcnn").glob("*.py") if path.stem != "__init__")
 

@@ -56,6 +56,23 @@ def test_nothing_to_read_is_said(model: str, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.splitlines()[-1].startswith("There is no word to read")
 
 
+def test_explain_says_what_each_word_pushed_and_what_changes_without_it(
+    model: str, small_default: HeadlineClassifier, capsys: pytest.CaptureFixture[str]
+) -> None:
+    title = "Oil prices zxqv"
+    assert main([*title.split(), "--explain", "--model", model]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    explanation = HeadlineClassifier.from_pretrained(model).explain(title, left_out=True)
+    class_ = explanation.class_index()
+    table = [line.split() for line in lines[-4:]]
+    assert [row[0] for row in table] == ["Oil", "prices", "zxqv", "bias"]
+    pushed = [float(row[1]) for row in table]
+    assert pushed == pytest.approx([*explanation.contributions[class_], explanation.bias[class_]], abs=0.006)
+    changes = [float(row[2].rstrip("%")) / 100 for row in table[:3]]
+    assert changes == pytest.approx(explanation.left_out[class_], abs=0.0006)
+    assert explanation.in_words() in lines
+
+
 def test_bars_fit_a_narrow_terminal(small_default: HeadlineClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     assert max(len(line) for line in bars(small_default.predict("oil")).splitlines()) <= 40

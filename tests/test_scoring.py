@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import AWKWARD
 from textcnn import DataError, HeadlineClassifier, scoring
-from textcnn.scoring import Scored, score_csv
+from textcnn.scoring import Scored, added_columns, score_csv
 from textcnn.sources import Headlines
 
 ADDED = [
@@ -55,6 +55,7 @@ def test_each_row_gets_the_answers_of_predict(paths: Paths, sample: Headlines) -
     assert scored == Scored(rows=40, blank_lines=0)
     header, *rows = paths.rows()
     assert header == ["title", *ADDED]
+    assert added_columns(paths.model) == ADDED
     for row, prediction in zip(rows, paths.model.predict(sample.titles[:40]), strict=True):
         assert row[:2] == [prediction.title, prediction.label]
         shares = dict(zip(paths.model.classes, map(float, row[2:6]), strict=True))
@@ -72,6 +73,12 @@ def test_all_columns_stay_in_their_order(paths: Paths) -> None:
 def test_quotes_commas_and_line_ends_come_back(paths: Paths) -> None:
     paths.score('title,n\n"Oil up, ""shares"" down","1\n2"\n')
     assert paths.rows()[1][:2] == ['Oil up, "shares" down', "1\n2"]
+
+
+def test_a_lone_carriage_return_makes_no_second_row(paths: Paths) -> None:
+    paths.score('title,n\n"Oil\rup","1\r"\n"Goal\r\nlate",2\n')
+    assert [row[:2] for row in paths.rows()[1:]] == [["Oil\rup", "1\r"], ["Goal\r\nlate", "2"]]
+    assert paths.target.read_bytes().count(b"\n") == 4  # the lines end as ever
 
 
 def test_values_come_back_as_text(paths: Paths) -> None:
@@ -127,6 +134,55 @@ def test_awkward_titles_come_back(paths: Paths) -> None:
     assert [row[:2] for row in paths.rows()[1:]] == [[title, str(i)] for i, title in enumerate(AWKWARD)]
 
 
+def test_awkward_titles_get_the_answers_of_predict_to_the_last_digit(
+    bundled: HeadlineClassifier, tmp_path: Path
+) -> None:
+    """Without looking for the place of any word."""
+    paths = Paths(tmp_path, bundled)
+    with paths.source.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["title"], *([title] for title in AWKWARD)])
+    score_csv(bundled, paths.source, paths.target)
+    for row, slow in zip(paths.rows()[1:], bundled.predict(AWKWARD), strict=True):
+        probabilities = [f"{slow.distribution[name]:.6f}" for name in bundled.classes]
+        assert row == [slow.title, slow.label, *probabilities, f"{slow.unknown_share:.3f}"]
+
+
+def test_a_table_of_no_headlines_is_empty(small_default: HeadlineClassifier) -> None:
+    probabilities, unknown_shares = small_default.predict_table([])
+    assert probabilities.shape == (0, 4)
+    assert unknown_shares.shape == (0,)
+
+
+def test_progress_can_be_a_function_that_gets_the_share_done(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "_CHUNK", 100)
+    told: list[float] = []
+    paths.score("title\n" + "Oil prices rise again\n" * 5_000, progress=told.append)
+    assert len(told) > 5
+    assert told == sorted(set(told))  # ever higher
+    assert 0 < told[0] < 0.2
+    assert told[-1] == 1
+
+
+def test_the_share_done_ends_at_1_for_a_header_alone(paths: Paths) -> None:
+    told: list[float] = []
+    paths.score("title\n", progress=told.append)
+    assert told == [1]
+
+
+def test_a_column_can_be_given_by_its_place(paths: Paths) -> None:
+    """Two may have one name, or none."""
+    content = "title,,title\nx,y,Oil up\n"
+    paths.refused("no column at place 3: there are 3, from 0", content, column=3)
+    paths.score(content, column=2)
+    assert paths.rows()[1][3] == paths.model.predict("Oil up").label
+
+
+def test_messages_can_call_the_source_by_another_name(paths: Paths) -> None:
+    """A server does not show its folders."""
+    for content in ["", "n\n1\n", "title\nOil,1\n", "title\nCafé".encode("cp1252"), "title,unknown_share\n"]:
+        paths.refused(r"^news\.csv\b", content, name="news.csv")
+
+
 def test_a_header_alone_gives_a_header(paths: Paths) -> None:
     assert paths.score("title,n\n").rows == 0
     assert paths.rows() == [["title", "n", *ADDED]]
@@ -139,14 +195,14 @@ def test_few_rows_are_in_memory_at_a_time(paths: Paths, monkeypatch: pytest.Monk
     at_once = paths.rows()
     sizes = []
 
-    original = HeadlineClassifier.predict
+    original = HeadlineClassifier.predict_table
 
-    def predict(self: HeadlineClassifier, titles: list[str]) -> Any:
+    def predict_table(self: HeadlineClassifier, titles: list[str]) -> Any:
         sizes.append(len(titles))
         return original(self, titles)
 
     monkeypatch.setattr(scoring, "_CHUNK", 4)
-    monkeypatch.setattr(HeadlineClassifier, "predict", predict)
+    monkeypatch.setattr(HeadlineClassifier, "predict_table", predict_table)
     assert paths.score(content).rows == 23
     assert sizes == [4, 4, 4, 4, 4, 3]
     assert [row[:3] for row in paths.rows()] == [row[:3] for row in at_once]
@@ -266,7 +322,7 @@ def test_an_earlier_target_stays_if_scoring_fails(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(HeadlineClassifier, "predict", fail)
+    monkeypatch.setattr(HeadlineClassifier, "predict_table", fail)
     with pytest.raises(DataError if isinstance(error, OSError) else type(error)):
         paths.score("title\nOil\n")
     assert paths.target.read_text() == "old"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -23,8 +24,10 @@ from tests.conftest import ROOT, STOCKS
 from tests.servers import free_port, serve
 from textcnn import Config, HeadlineClassifier, metrics, pipeline, sources
 from textcnn.config import PRESETS
+from textcnn.filters import FilterSummary
 from textcnn.sources import Headlines, OfficialFile
 from textcnn.splits import split
+from textcnn.text import PAD, UNK, Tokenizer
 from textcnn.training import Trainer
 
 SMALL = ["--epochs", "2", "--num-filters", "6", "--embedding-dim", "6", "--vectors", "none"]  # a training of a second
@@ -78,6 +81,7 @@ def test_the_folder_is_complete_and_answers(trained: Path) -> None:
         "figures/confusion_matrix.png",
         "figures/learning_curves.png",
         "figures/reliability.png",
+        "filters.json",
         "label_encoder.json",
         "model.safetensors",
         "performance.json",
@@ -153,6 +157,43 @@ def test_what_ships_has_learned_from_all_rows(trained: Path, sample: Headlines) 
     tokenizer = HeadlineClassifier.from_pretrained(trained).tokenizer
     assert shipped["vocabulary"] == len(tokenizer)
     assert all(token.known for title in sample.titles for token in tokenizer.tokenize(title))
+
+
+def filters_of(folder: Path) -> tuple[FilterSummary, ...]:
+    return HeadlineClassifier.from_pretrained(folder).filters
+
+
+def single_words(folder: Path) -> dict[str, int]:
+    """The words of the filters of one word, and how often they stand in the headlines."""
+    return {n.text: n.count for summary in filters_of(folder) if summary.size == 1 for n in summary.ngrams}
+
+
+def word_counts(titles: list[str]) -> Counter[str]:
+    tokenizer = Tokenizer({PAD: 0, UNK: 1})
+    return Counter(word for title in titles for word in tokenizer.tokens(title))
+
+
+def test_filters_are_described_by_the_headlines_that_the_model_learned_from(trained: Path, sample: Headlines) -> None:
+    summaries = filters_of(trained)
+    assert [summary.size for summary in summaries] == [1] * 6 + [2] * 6 + [3] * 6
+    assert any(summary.name for summary in summaries)
+    words, counts = single_words(trained), word_counts(sample.titles)
+    assert words
+    assert words == {word: counts[word] for word in words}
+    edged = [f" | {' '.join(Tokenizer({PAD: 0, UNK: 1}).tokens(title))} | " for title in sample.titles]
+    for ngram in (ngram for summary in summaries for ngram in summary.ngrams):
+        assert any(f" {ngram.text} " in title for title in edged)
+
+
+def test_without_a_refit_filters_are_described_by_the_training_rows(tmp_path: Path, sample: Headlines) -> None:
+    """Not by the rows that the figures were measured on."""
+    out = tmp_path / "m"
+    assert train.main(["--sample", "--out", str(out), *SMALL, "--no-refit"]) == 0
+    rows = split(sample.titles, sample.labels, "duplicates", (0.7, 0.15, 0.15), seed=1234).train
+    words, counts = single_words(out), word_counts([sample.titles[row] for row in rows])
+    assert words
+    assert words == {word: counts[word] for word in words}
+    assert words != {word: word_counts(sample.titles)[word] for word in words}
 
 
 @pytest.mark.parametrize(("preset", "method"), [("default", "duplicates"), ("lesson", "random")])

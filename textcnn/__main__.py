@@ -9,6 +9,7 @@ from pathlib import Path
 
 from textcnn.classifier import HeadlineClassifier, Prediction
 from textcnn.errors import TextCNNError
+from textcnn.explain import Explanation
 from textcnn.scoring import score_csv
 
 BUNDLED = Path(__file__).parent.parent / "artifacts" / "default"
@@ -29,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             blank = f" ({scored.blank_lines} blank lines passed over)" if scored.blank_lines else ""
             print(f"{scored.rows:,} headlines classified{blank}: {options.target}")
         else:
-            say(bars(model.predict(" ".join(options.headline))))
+            headline = " ".join(options.headline)
+            say(bars(model.predict(headline)))
+            if options.explain:
+                say("\n" + word_table(model.explain(headline, left_out=True)))
         sys.stdout.flush()  # here, where a reader that has gone is no error
     except TextCNNError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -65,6 +69,28 @@ def bars(prediction: Prediction) -> str:
     return "\n".join(lines)
 
 
+def word_table(explanation: Explanation) -> str:
+    """Return a table for a terminal: what each word pushed, and what changes if it is left out."""
+    label, class_ = explanation.label, explanation.class_index()
+    assert explanation.left_out is not None
+    typed = [explanation.title[token.start : token.end] for token in explanation.tokens]
+    width = max(map(len, [*typed, "bias"]))
+    rows = [
+        f"{word:<{width}}  {pushed:+10.2f}  {change:+14.1%}"
+        for word, pushed, change in zip(
+            typed, explanation.contributions[class_], explanation.left_out[class_], strict=True
+        )
+    ]
+    return "\n".join(
+        [
+            explanation.in_words(),
+            f"{'':<{width}}  {'pushed':>10}  {'if left out':>14}   ({label})",
+            *rows,
+            f"{'bias':<{width}}  {explanation.bias[class_]:+10.2f}",
+        ]
+    )
+
+
 def _headline_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m textcnn",
@@ -72,6 +98,7 @@ def _headline_parser() -> argparse.ArgumentParser:
         epilog="To classify a file: python -m textcnn score in.csv out.csv",
     )
     parser.add_argument("headline", nargs="+", help="the headline, with or without quotation marks")
+    parser.add_argument("--explain", action="store_true", help="also say what each word pushed")
     _add_model(parser)
     return parser
 

@@ -19,17 +19,18 @@ from safetensors.torch import save as save_tensors
 
 from textcnn.config import Config, read_json, write_json
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.filters import FilterSummary, load_summaries, save_summaries
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Tokenizer
 
 __all__ = ["FORMAT_VERSION", "Artifacts", "check_target", "load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG, LABELS, TOKENIZER, WEIGHTS = "config.json", "label_encoder.json", "tokenizer.json", "model.safetensors"
-PERFORMANCE, CARD, FIGURES = "performance.json", "README.md", "figures"
-HASHED = (LABELS, TOKENIZER, WEIGHTS)  # what a prediction depends on beside config.json
+FILTERS, PERFORMANCE, CARD, FIGURES = "filters.json", "performance.json", "README.md", "figures"
+HASHED = (LABELS, TOKENIZER, WEIGHTS, FILTERS)  # what an answer depends on beside config.json
 # Names that a rerun may replace. Anything else in a folder is somebody's, and is never deleted.
-OURS = {CONFIG, *HASHED, "filters.json", PERFORMANCE, CARD, FIGURES, ".gitattributes"}
+OURS = {CONFIG, *HASHED, PERFORMANCE, CARD, FIGURES, ".gitattributes"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Artifacts:
     temperature: float = 1.0  # what logits are divided by before the softmax
     picture_scale: float = 1.0  # the convolution output at which the heat map's colours end
     performance: Mapping[str, Any] | None = None  # what was measured, and on what
+    filters: tuple[FilterSummary, ...] = ()  # what each filter looks for, all of them or none
 
 
 def check_target(folder: str | Path) -> Path:
@@ -123,6 +125,9 @@ def load(folder: str | Path) -> Artifacts:
             "the files are of different models."
         )
     model = _model(folder / WEIGHTS, contents[WEIGHTS], config, len(tokenizer), len(label_encoder))
+    filters = load_summaries(folder / FILTERS)
+    if filters and [summary.size for summary in filters] != _sizes(config):
+        raise ArtifactError(f"{FILTERS} in {folder} is of another model: its filters are not those of {CONFIG}.")
     performance = read_json(folder / PERFORMANCE) if (folder / PERFORMANCE).exists() else None
     if not isinstance(performance, dict | None):
         raise ArtifactError(f"{PERFORMANCE} in {folder} is no JSON object.")
@@ -134,7 +139,13 @@ def load(folder: str | Path) -> Artifacts:
         temperature=settings["temperature"],
         picture_scale=settings["picture_scale"],
         performance=performance,
+        filters=filters,
     )
+
+
+def _sizes(config: Config) -> list[int]:
+    """The tokens of each filter's window."""
+    return [size for size in config.model.filter_sizes for _ in range(config.model.num_filters)]
 
 
 def _existing(folder: str | Path) -> Path:
@@ -150,6 +161,7 @@ def _existing(folder: str | Path) -> Path:
 def _write(folder: Path, artifacts: Artifacts, card: str, figures: Mapping[str, bytes]) -> None:
     artifacts.label_encoder.save(folder / LABELS)
     artifacts.tokenizer.save(folder / TOKENIZER)
+    save_summaries(folder / FILTERS, artifacts.filters)
     weights = {name: tensor.contiguous() for name, tensor in artifacts.model.state_dict().items()}
     if "embedding.weight" in weights:
         weights["embedding.weight"] = weights["embedding.weight"].half()

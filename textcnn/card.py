@@ -1,9 +1,10 @@
 """The model card: README.md of an artifact folder, written from performance.json and the configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textcnn.config import Config
+from textcnn.filters import EDGE, FilterSummary
 
 __all__ = ["model_card"]
 
@@ -18,12 +19,20 @@ _SOURCES = {
 }
 
 
-def model_card(config: Config, performance: Mapping[str, Any], *, about_data: str = "", about_results: str = "") -> str:
+def model_card(
+    config: Config,
+    performance: Mapping[str, Any],
+    *,
+    filters: Sequence[FilterSummary] = (),
+    about_data: str = "",
+    about_results: str = "",
+) -> str:
     """Return the text of the model card.
 
     Args:
         config: how the model was made.
         performance: the content of performance.json.
+        filters: what each filter looks for.
         about_results: sentences on how it compares, for example from a benchmark.
         about_data: a sentence on where the headlines come from and under which terms, where they are a CSV.
     """
@@ -63,7 +72,7 @@ Learned from {data["kept"]:,} headlines (sha256 of the file `{data["sha256"]}`):
 
 {_shipped(shipped)}
 
-## Limits
+{_looks_for(filters)}## Limits
 
 It answers with one of its {len(data["classes"])} classes whatever it is given, also for a text that is no headline. It
 knows the words of its training headlines and no others; the share of unknown words comes with each answer. Trained on
@@ -74,6 +83,33 @@ AG News it speaks of the news of 2004 and 2005, in English, as its agencies wrot
 `python train.py --preset {config.preset} --data FILE` with the settings in `config.json`; figures in
 `performance.json`. The code is under the MIT License.
 """
+
+
+def _looks_for(filters: Sequence[FilterSummary]) -> str:
+    """A table of the filters that push most to each class where they fire."""
+    if not filters:
+        return ""
+    edge = "\\" + EDGE  # a bar would end the cell
+    rows = [
+        f"| {name} | {f} | {', '.join(ngram.text.replace(EDGE, edge) for ngram in filters[f].ngrams[:5])} |"
+        for name in sorted(filters[0].pushes)
+        for f in sorted(range(len(filters)), key=lambda f: -filters[f].pushes[name])[:3]
+    ]
+    return "\n".join(
+        [
+            "## What its filters look for",
+            "",
+            "For each class the three filters that push most to it, with the word sequences of the training headlines",
+            f"that fire them most; `{EDGE}` is the start or the end of a headline. `filters.json` has all "
+            f"{len(filters)}.",
+            "",
+            "| class | filter | looks for |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "",
+        ]
+    )
 
 
 def _vectors(config: Config) -> str:

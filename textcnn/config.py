@@ -4,7 +4,7 @@ A preset plus overrides is the only configuration there is. The resolved `Config
 """
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -42,8 +42,11 @@ def _fits(value: Any, kind: Any) -> bool:
         return any(_fits(value, option) for option in get_args(kind))
     if get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(kind)[0]) for item in value)
+    if get_origin(kind) is Mapping:
+        one, other = get_args(kind)
+        return isinstance(value, Mapping) and all(_fits(k, one) and _fits(v, other) for k, v in value.items())
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
 
 
@@ -51,6 +54,8 @@ def _said(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "none"}
     if get_origin(kind) is UnionType:
         return " or ".join(map(_said, get_args(kind)))
+    if get_origin(kind) is Mapping:
+        return f"{_said(get_args(kind)[1])} for each name"
     if get_origin(kind) is tuple:
         return f"a list of {_said(get_args(kind)[0]).removeprefix('a ')}s"
     return names.get(kind, str(kind))

@@ -120,6 +120,8 @@ class Trace:
     pooled: Tensor  # (batch, filters) the winning values after the activation; 0 for an empty headline
     active: Tensor  # (batch, filters) bool: the filter's output depends on its winner
     logits: Tensor  # (batch, classes)
+    # For each filter size what each token adds at each offset, (batch, tokens, filter_size, filters); none in training
+    terms: tuple[Tensor, ...] = ()
 
 
 class TextCNN(nn.Module):
@@ -178,14 +180,18 @@ class TextCNN(nn.Module):
         embedded = self.embedding(distinct)[None]
         return [conv.offset_terms(embedded)[0][places] for conv in self.convs]  # type: ignore[operator]
 
-    def values(self, ids: Tensor) -> Tensor:
-        """Return the outputs of the convolutions, (batch, filters, tokens); with dropout while training."""
+    def values(self, ids: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the outputs of the convolutions, (batch, filters, tokens), and the terms that they are sums of.
+
+        While training over an embedding, with dropout, there are no terms.
+        """
         if self.training and self.embedding is not None:
             embedded = F.dropout(self.embedding(ids), self.config.embedding_dropout)
-            return torch.cat([conv(embedded) for conv in self.convs], dim=1)
+            return torch.cat([conv(embedded) for conv in self.convs], dim=1), ()
+        terms = self.offset_terms(ids)
         biases = [conv.bias for conv in self.convs]
-        windows = zip(self.offset_terms(ids), biases, strict=True)
-        return torch.cat([sum_windows(terms, bias) for terms, bias in windows], dim=1)  # type: ignore[arg-type]
+        windows = [sum_windows(part, bias) for part, bias in zip(terms, biases, strict=True)]  # type: ignore[arg-type]
+        return torch.cat(windows, dim=1), tuple(terms)
 
     def trace(self, ids: Tensor, lengths: Tensor) -> Trace:
         """Run the network and keep what it computed.
@@ -198,7 +204,7 @@ class TextCNN(nn.Module):
         # A look-up learns at the winners alone; batch norm needs the gradient of all values.
         at_winners = self.training and self.embedding is None and self.batch_norm is None
         with torch.set_grad_enabled(torch.is_grad_enabled() and not at_winners):
-            values = self.values(ids)
+            values, terms = self.values(ids)
         if self.batch_norm is not None:
             values = self._normalize(values, real)
         # By index: the first of equals wins, and gets the gradient alone.
@@ -210,7 +216,7 @@ class TextCNN(nn.Module):
         if self.config.activation == "relu":
             active = active & (maxima > 0)
         pooled = torch.where(active, maxima, 0.0)
-        return Trace(values, winners, pooled, active, self.head(pooled))
+        return Trace(values, winners, pooled, active, self.head(pooled), () if self.training else terms)
 
     def head(self, pooled: Tensor) -> Tensor:
         """Return the logits (batch, classes) of pooled values (batch, filters); with dropout while training."""

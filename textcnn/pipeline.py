@@ -15,12 +15,13 @@ from textcnn import metrics
 from textcnn.classifier import HeadlineClassifier
 from textcnn.config import Config
 from textcnn.explain import picture_scale
+from textcnn.filters import FilterSummary, summarize_filters
 from textcnn.sources import Headlines
 from textcnn.splits import Split
 from textcnn.training import Epoch, Fit, fit
 from textcnn.vectors import Vectors
 
-__all__ = ["Rows", "calibrated", "figures", "fit_rows", "measure", "performance", "select"]
+__all__ = ["Rows", "calibrated", "figures", "filters", "fit_rows", "measure", "performance", "select"]
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,18 @@ def performance(
     }
 
 
+def filters(fitted: Fit, rows: Rows) -> tuple[FilterSummary, ...]:
+    """Return what each filter of a fitted model looks for, from the rows that it learned from."""
+    return summarize_filters(fitted.model, fitted.tokenizer, fitted.label_encoder.classes, rows.titles)
+
+
 def figures(content: Mapping[str, Any], classes: list[str]) -> dict[str, bytes]:
     """Return the pictures of a training as PNG files by name, from the content of performance.json."""
-    from textcnn import plots  # matplotlib is heavy, and only needed here
+    from textcnn import figures as draw  # matplotlib is heavy, and only needed here
+    from textcnn.sheet import to_png
 
     return {
-        "learning_curves.png": plots.to_png(plots.learning_curves(content["history"])),
-        "confusion_matrix.png": plots.to_png(plots.confusion_matrix(content["confusion"], classes)),
-        "reliability.png": plots.to_png(plots.reliability(content["reliability"])),
+        "learning_curves.png": to_png(draw.learning_curves(content["history"])),
+        "confusion_matrix.png": to_png(draw.confusion_matrix(content["confusion"], classes)),
+        "reliability.png": to_png(draw.reliability(content["reliability"])),
     }

@@ -4,7 +4,8 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from textcnn.classifier import HeadlineClassifier
 from textcnn.errors import DataError
 from textcnn.sources import csv_errors
 
-__all__ = ["Scored", "score_csv"]
+__all__ = ["Scored", "added_columns", "score_csv"]
 
 _CHUNK = 4_096  # rows in memory at a time
 
@@ -29,14 +30,20 @@ class Scored:
     blank_lines: int  # lines without any character, which CSV does not count as rows
 
 
+def added_columns(classifier: HeadlineClassifier) -> list[str]:
+    """Return the names of the columns that `score_csv` adds: the label, a probability a class, the unknown share."""
+    return ["predicted_label", *(f"probability_{name}" for name in classifier.classes), "unknown_share"]
+
+
 def score_csv(
     classifier: HeadlineClassifier,
     source: str | Path,
     target: str | Path,
     *,
-    column: str = "title",
+    column: str | int = "title",
     encoding: str = "utf-8-sig",
-    progress: bool = False,
+    progress: bool | Callable[[float], object] = False,
+    name: str | None = None,
 ) -> Scored:
     """Classify one column of a CSV and write all its columns, followed by the answers.
 
@@ -47,25 +54,27 @@ def score_csv(
         classifier: the model.
         source: a CSV with a header.
         target: where to write; an earlier file is replaced.
-        column: the name of the column with the headlines.
+        column: the name of the column with the headlines, or its place from 0, as names may be equal or missing.
         encoding: of the source; the target is UTF-8.
-        progress: show a bar.
+        progress: show a bar, or call this with the share of the source that is done, from 0 to 1 and ever higher.
+        name: what messages call the source, by default its path.
 
     Raises:
         DataError: the source cannot be read, has no such column or a row of another length, or is the target.
     """
     source, target = Path(source), Path(target)
+    name = str(source) if name is None else name
     if source.exists() and target.exists() and source.samefile(target):
-        raise DataError(f"{source} would be overwritten by its own answers: give another name to write to.")
+        raise DataError(f"{name} would be overwritten by its own answers: give another name to write to.")
     if target.exists() and not target.is_file():
         raise DataError(f"{target} is no plain file, and would be replaced by one: give another name to write to.")
-    with csv_errors(source, encoding), source.open("rb") as raw:
+    with csv_errors(Path(name), encoding), source.open("rb") as raw:
         if not target.resolve().parent.is_dir():
             raise DataError(f"There is no folder {target.resolve().parent} to write {target.name} to.")
         handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.resolve().parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as output:
-                scored = _score(classifier, raw, output, source, column, encoding, progress)
+                scored = _score(classifier, raw, output, name, column, encoding, progress)
             os.chmod(partial, 0o666 & ~_umask())
             os.replace(partial, target)
         except OSError as error:  # the source is open already: what fails here is the writing
@@ -81,42 +90,69 @@ def _score(
     classifier: HeadlineClassifier,
     raw: IO[bytes],
     output: IO[str],
-    source: Path,
-    column: str,
+    name: str,
+    column: str | int,
     encoding: str,
-    progress: bool,
+    progress: bool | Callable[[float], object],
 ) -> Scored:
-    size = os.fstat(raw.fileno()).st_size
-    text = io.TextIOWrapper(raw, encoding=encoding, newline="")
-    reader = csv.reader(text)
-    writer = csv.writer(output, lineterminator="\n")
+    reader = csv.reader(io.TextIOWrapper(raw, encoding=encoding, newline=""))
+    writer = csv.writer(_UnixLines(output), lineterminator="\r\n")
     header = next(reader, None)
     if header is None:
-        raise DataError(f"{source} is empty: a header and at least one row are expected.")
-    if column not in header:
-        raise DataError(f"{source} has no column {column}: found {header[:20]}. Name one of them with --column.")
-    added = ["predicted_label", *(f"probability_{name}" for name in classifier.classes), "unknown_share"]
+        raise DataError(f"{name} is empty: a header and at least one row are expected.")
+    place = _place(header, column, name)
+    added = added_columns(classifier)
     taken = sorted(set(added) & set(header))
     if taken:
-        raise DataError(f"{source} has the columns {taken} already: rename them, the answers go there.")
+        raise DataError(f"{name} has the columns {taken} already: rename them, the answers go there.")
     writer.writerow([*header, *added])
-    place = header.index(column)
     rows = 0
-    counter = _Rows(reader, len(header), source)
-    with tqdm(total=size, unit="B", unit_scale=True, disable=not progress, leave=False) as bar:
+    counter = _Rows(reader, len(header), name)
+    with _reported(progress, os.fstat(raw.fileno()).st_size) as report:
         while chunk := list(islice(counter, _CHUNK)):
             answers = _answers(classifier, [row[place] for row in chunk])
             writer.writerows([*row, *answer] for row, answer in zip(chunk, answers, strict=True))
             rows += len(chunk)
-            bar.update(raw.tell() - bar.n)
+            report(raw.tell())
     return Scored(rows, counter.blank_lines)
+
+
+def _place(header: Sequence[str], column: str | int, name: str) -> int:
+    """Return where the column with the headlines stands."""
+    if isinstance(column, int):
+        if not 0 <= column < len(header):
+            raise DataError(f"{name} has no column at place {column}: there are {len(header)}, from 0.")
+        return column
+    if column not in header:
+        raise DataError(f"{name} has no column {column}: found {header[:20]}. Name one of them with --column.")
+    return header.index(column)
+
+
+@contextmanager
+def _reported(progress: bool | Callable[[float], object], size: int) -> Iterator[Callable[[int], object]]:
+    """Yield a function to call with the number of bytes that are done, of `size`; at the end, all of them are."""
+    if not callable(progress):
+        with tqdm(total=size, unit="B", unit_scale=True, disable=not progress, leave=False) as bar:
+            yield lambda done: bar.update(done - bar.n)
+        return
+    told = 0.0
+
+    def tell(done: int) -> None:
+        nonlocal told
+        share = min(done / size, 1.0)
+        if share > told:  # the reader reads ahead: several pieces may end at one place
+            told = share
+            progress(share)
+
+    yield tell
+    tell(size)
 
 
 class _Rows:
     """The rows of a reader, each of the header's length; blank lines are counted and passed over."""
 
-    def __init__(self, reader: Iterator[list[str]], width: int, source: Path) -> None:
-        self.reader, self.width, self.source = reader, width, source
+    def __init__(self, reader: Iterator[list[str]], width: int, name: str) -> None:
+        self.reader, self.width, self.name = reader, width, name
         self.blank_lines = 0
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -130,17 +166,32 @@ class _Rows:
             if len(row) != self.width:
                 line = getattr(self.reader, "line_num", "?")
                 raise DataError(
-                    f"{self.source}, line {line}: {len(row)} fields, the header has {self.width}. "
+                    f"{self.name}, line {line}: {len(row)} fields, the header has {self.width}. "
                     'A title with a comma belongs between quotation marks: "Oil up, shares down".'
                 )
             return row
         raise StopIteration
 
 
+class _UnixLines:
+    """Takes lines that end with CR LF and writes them with LF.
+
+    A `csv.writer` that ends its lines with LF leaves a field with a lone CR without quotation marks, and whoever reads
+    it finds two rows.
+    """
+
+    def __init__(self, output: IO[str]) -> None:
+        self.output = output
+
+    def write(self, line: str) -> int:
+        return self.output.write(line[:-2] + "\n")
+
+
 def _answers(classifier: HeadlineClassifier, titles: Sequence[str]) -> Iterator[list[str]]:
-    for prediction in classifier.predict(titles):
-        probabilities = [f"{prediction.distribution[name]:.6f}" for name in classifier.classes]
-        yield [prediction.label, *probabilities, f"{prediction.unknown_share:.3f}"]
+    probabilities, unknown_shares = classifier.predict_table(titles)
+    classes = classifier.classes
+    for best, row, share in zip(probabilities.argmax(1), probabilities.tolist(), unknown_shares.tolist(), strict=True):
+        yield [classes[best], *(f"{probability:.6f}" for probability in row), f"{share:.3f}"]
 
 
 def _umask() -> int:
