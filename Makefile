@@ -13,7 +13,7 @@ check:  ## the gate: format, lint, types, tests
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -m mypy train.py app.py
+	$(PYTHON) -m mypy train.py app.py demo
 	$(PYTHON) -m pytest
 
 test:

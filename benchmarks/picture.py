@@ -66,7 +66,9 @@ def measured(model: HeadlineClassifier, repeats: int) -> dict[str, Any]:
     return {
         "tokens": 10,
         "filters": 40,
-        "milliseconds": {name: {"median": median(values), "deviation": spread(values)["deviation"]} for name, values in times.items()},
+        "milliseconds": {
+            name: {"median": median(values), "deviation": spread(values)["deviation"]} for name, values in times.items()
+        },
         "times_a_bare_imshow": median(ratios),
         "bytes": {"PNG": len(to_png(heatmap(explanation))), "SVG": len(to_svg(heatmap(explanation)))},
     }

@@ -1,102 +1,229 @@
-"""The demo as functions: what a headline typed in the page or sent to the endpoint gives back."""
+"""The demo's start: what it serves with, what a browser may load for it, and that importing it does nothing."""
 
-import json
+import re
 import subprocess
 import sys
-from pathlib import Path
+from html.parser import HTMLParser
 
 import gradio as gr
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
 
 import app
-from tests.conftest import AWKWARD, ROOT, STOCKS
+from demo import batch
+from demo.drawing import Drawing
+from demo.look import CSS, HEAD, THEME, OwnHostOnly
+from demo.models import Models, bundled
+from demo.page import EXAMPLES
+from tests.conftest import ROOT
 
 
-@pytest.fixture(autouse=True)
-def _pictures_in_a_folder_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return bundled()
 
 
-def test_a_headline_gets_all_classes_a_line_and_a_picture_for_each_theme():
-    distribution, said, light, dark = app.show(STOCKS)
-    assert set(distribution) == {"Business", "Sci/Tech", "Sports", "World"}
-    assert sum(distribution.values()) == pytest.approx(1)
-    assert next(iter(distribution)) == "Business"
-    assert "<strong>Business</strong>" in said
-    for path in (light, dark):
-        assert Path(path).read_bytes().startswith(b"\x89PNG")
-    assert Path(light).read_bytes() != Path(dark).read_bytes()
+# --- starting -------------------------------------------------------------------------------------------------------
 
 
-def test_the_endpoint_gives_what_the_page_shows():
-    distribution, picture = app.classify(STOCKS)
-    assert distribution == app.show(STOCKS)[0]
-    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+def test_the_page_is_served_with_its_look_its_limit_and_its_addresses(models):
+    options = app.settings(models, Drawing(models))
+    assert options["theme"] is THEME
+    assert CSS in options["css"]
+    assert options["head"] == HEAD
+    assert options["max_file_size"] == batch.MAX_BYTES
+    kwargs = options["app_kwargs"]
+    assert [middleware.cls for middleware in kwargs["middleware"]] == [OwnHostOnly]
+    paths = {route.path for route in kwargs["routes"]}
+    assert paths >= {"/picture.png", "/picture.svg", "/explanation.json", "/figures/{model}/{name}", "/health"}
 
 
-def test_the_line_names_the_words_that_the_model_does_not_know_as_typed():
-    assert "does not know <em>Zorblax</em>, <em>北京</em>." in app.show("Zorblax shares rise in 北京")[1]
-    assert "knows all of these words" in app.show("oil prices rise")[1]
+def test_the_page_is_shared_with_nobody_and_has_no_footer(models):
+    options = app.settings(models, Drawing(models))
+    assert options["share"] is False
+    assert options["footer_links"] == []
+    assert options["enable_monitoring"] is False
+    assert options["pwa"] is False
+    assert options["ssr_mode"] is False
+    assert options["show_error"] is True  # a mistake is said to who made it
 
 
-def test_what_was_typed_stays_text():
-    said = app.show("shares of <img src=x onerror=alert(1)> zq&zv rise")[1]
-    assert "<img" not in said
+@pytest.mark.parametrize("arguments", [[], ["--mcp"]])
+def test_starting_it_serves_the_page_with_these_settings(monkeypatch, arguments):
+    started = []
+    monkeypatch.setattr(gr.Blocks, "launch", lambda blocks, **options: started.append((blocks, options)))
+    monkeypatch.setattr(app.gc, "freeze", lambda: None)  # the other tests go on
+    app.main(arguments)
+    ((blocks, options),) = started
+    assert blocks.analytics_enabled is False
+    assert blocks.title == "Headline classifier"
+    assert options.pop("mcp_server") is bool(arguments)
+    assert set(options) == set(app.settings(bundled(), Drawing(bundled())))
 
 
-@pytest.mark.parametrize("headline", ["", "   ", "\n", None])
-def test_nothing_typed_is_said_and_the_last_answer_stays(headline):
-    distribution, said, light, dark = app.show(headline)
-    assert "Type a headline first." in said
-    assert [value["__type__"] for value in (distribution, light, dark)] == ["update"] * 3
-    with pytest.raises(gr.Error, match=r"Type a headline first\."):
-        app.classify(headline)
-
-
-def test_too_long_a_headline_is_refused_with_both_lengths():
-    with pytest.raises(gr.Error, match="10,000 characters long; a headline may have 1,000"):
-        app.classify("x" * 10_000)
-
-
-@pytest.mark.parametrize("headline", [text for text in AWKWARD if text.strip() and len(text) <= app.MAX_CHARACTERS])
-def test_awkward_headlines_are_answered(headline):
-    distribution, _said, light, _dark = app.show(headline)
-    assert sum(distribution.values()) == pytest.approx(1)
-    assert Path(light).stat().st_size > 1000
-
-
-def test_a_headline_of_mostly_unknown_words_is_answered_with_doubt():
-    assert "little more than a guess" in app.show("Zorblax quuxed the frobnicator")[1]
-    assert "little more than a guess" not in app.show("Zorblax shares rise on profit")[1]
-
-
-def test_a_headline_without_a_word_says_so():
-    assert "no word to read" in app.show("?!")[1]
-
-
-def test_equal_headlines_never_share_a_file():
-    """Gradio has served cut pictures where two equal requests wrote one path at once."""
-    assert app.classify(STOCKS)[1] != app.classify(STOCKS)[1]
-
-
-def test_examples_are_of_all_four_classes_and_right():
-    found = [app.MODEL.predict(example).label for example in app.EXAMPLES]
-    assert found == ["Business", "Sci/Tech", "Sports", "World", "Business"]
-
-
-def test_the_endpoint_has_a_name_and_a_docstring_and_nothing_else_is_public():
-    page = app.build()
-    public = {
-        dependency["api_name"]
-        for dependency in page.config["dependencies"]
-        if dependency["api_visibility"] == "public" and dependency["api_name"]
-    }
-    assert public == {"classify"}
-    assert json.dumps(page.get_api_info())  # it can be described
-    assert "heat map" in (app.classify.__doc__ or "")
-
-
-def test_importing_the_app_starts_nothing():
-    code = "import app, gradio as gr; print([n for n, v in vars(app).items() if isinstance(v, gr.Blocks)])"
+def test_importing_the_app_starts_nothing_and_help_says_how_to_start_it():
+    """One new process: the import, then `python app.py --help`."""
+    code = (
+        "import socket, threading, runpy, sys\n"
+        "def refuse(*_): raise AssertionError('a socket was opened')\n"
+        "socket.socket.bind = socket.socket.connect = refuse\n"
+        "import app, gradio as gr, textcnn\n"
+        "textcnn.HeadlineClassifier.from_pretrained = refuse\n"
+        "assert not [name for name, value in vars(app).items() if isinstance(value, gr.Blocks)]\n"
+        "assert threading.active_count() == 1, threading.enumerate()\n"
+        "print('imported', flush=True)\n"
+        "sys.argv = ['app.py', '--help']\n"
+        "runpy.run_path('app.py', run_name='__main__')\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "[]\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    first, said = done.stdout.split("\n", 1)
+    assert first == "imported"
+    assert said.startswith("usage: app.py")
+    assert "--mcp" in said
+    assert "http://127.0.0.1:7860" in said
+    assert "GRADIO_SERVER_PORT" in said
+
+
+def test_an_unknown_option_is_refused(capsys):
+    with pytest.raises(SystemExit) as caught:
+        app.main(["--port", "80"])
+    assert caught.value.code == 2
+    assert "--port" in capsys.readouterr().err
+
+
+def test_the_examples_are_of_all_four_classes_and_right(models):
+    found = [models["default"].classifier.predict(example).label for example in EXAMPLES]
+    assert found[:4] == ["Business", "Sci/Tech", "Sports", "World"]
+    assert len(set(EXAMPLES)) == len(EXAMPLES)
+
+
+# --- what a browser loads -------------------------------------------------------------------------------------------
+
+
+def directives(policy):
+    return {name: values for name, *values in (part.split() for part in policy.split(";"))}
+
+
+@pytest.fixture(scope="module")
+def site():
+    async def socket(websocket):
+        await websocket.accept()
+        await websocket.send_text("hello")
+        await websocket.close()
+
+    async def stream(request):
+        async def parts():
+            yield b"data: 1\n\n"
+            yield b"data: 2\n\n"
+
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    return TestClient(
+        Starlette(
+            routes=[
+                Route("/", lambda request: HTMLResponse("<p>page</p>", headers={"x-own": "1"})),
+                Route("/missing", lambda request: HTMLResponse("<p>no</p>", status_code=404)),
+                Route("/json", lambda request: JSONResponse({"a": 1})),
+                Route("/picture", lambda request: Response(b"\x89PNG", media_type="image/png")),
+                Route("/stream", stream),
+                Route("/bare", lambda request: Response(b"")),
+                WebSocketRoute("/socket", socket),
+            ],
+            middleware=[Middleware(OwnHostOnly)],
+        )
+    )
+
+
+def test_pages_come_with_a_policy_and_are_otherwise_as_they_were(site):
+    for path, status in {"/": 200, "/missing": 404}.items():
+        response = site.get(path)
+        assert response.status_code == status
+        assert "default-src 'self'" in response.headers["content-security-policy"]
+    assert site.get("/").text == "<p>page</p>"
+    assert site.get("/").headers["x-own"] == "1"
+    assert site.get("/").headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_what_is_no_page_passes_untouched(site):
+    for path, content in {
+        "/json": b'{"a":1}',
+        "/picture": b"\x89PNG",
+        "/stream": b"data: 1\n\ndata: 2\n\n",
+        "/bare": b"",
+    }.items():
+        response = site.get(path)
+        assert response.content == content
+        assert "content-security-policy" not in response.headers
+    with site.websocket_connect("/socket") as websocket:
+        assert websocket.receive_text() == "hello"
+
+
+def test_the_policy_names_no_other_host(site):
+    policy = site.get("/").headers["content-security-policy"]
+    allowed = {value for values in directives(policy).values() for value in values}
+    assert allowed <= {"'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:"}
+    assert {"default-src", "script-src", "connect-src", "object-src", "base-uri", "form-action"} <= set(
+        directives(policy)
+    )
+    assert "'none'" in directives(policy)["object-src"]
+    assert "data:" not in directives(policy)["script-src"]
+
+
+def test_the_page_may_be_shown_in_a_frame(site):
+    """Spaces does."""
+    assert "frame-ancestors" not in site.get("/").headers["content-security-policy"]
+    assert "x-frame-options" not in site.get("/").headers
+
+
+class Head(HTMLParser):
+    """The tags of the page's head."""
+
+    def __init__(self):
+        super().__init__()
+        self.metas, self.scripts, self.inside = {}, [], False
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "meta":
+            self.metas[attributes.get("name") or attributes["property"]] = attributes["content"]
+        if tag == "script":
+            assert "src" not in attributes
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self.scripts:
+            self.scripts[-1] += data
+
+
+@pytest.fixture
+def head():
+    parser = Head()
+    parser.feed(HEAD)
+    return parser
+
+
+def test_the_head_describes_the_page_for_search_and_shared_links(head):
+    assert "Business, Sci/Tech, Sports or World" in head.metas["description"]
+    assert head.metas["og:title"]
+    assert head.metas["og:description"] == head.metas["description"]
+    assert head.metas["og:type"] == "website"
+    assert head.metas["twitter:card"]
+
+
+def test_the_head_has_the_script_whole(head):
+    script = (ROOT / "demo" / "page.js").read_text(encoding="utf-8")
+    assert head.scripts[0].strip() == script.strip()
+    assert "</script" not in script
+
+
+def test_style_script_and_theme_fetch_nothing_from_elsewhere(models):
+    options = app.settings(models, Drawing(models))
+    for text in (options["css"], options["head"], THEME._get_theme_css()):
+        assert not re.search(r"@import|url\((?!['\"]?data:)", text)
+    assert not re.search("https?:", options["css"] + options["head"])
+    assert not THEME._stylesheets

@@ -27,7 +27,21 @@ ORDER = [
         "explain",
         "filters",
     ),
-    *("sheet", "plots", "figures", "vectors", "training", "card", "artifacts", "hub", "classifier", "scoring", "pipeline", "__main__"),
+    *(
+        "sheet",
+        "plots",
+        "figures",
+        "vectors",
+        "training",
+        "card",
+        "artifacts",
+        "hub",
+        "classifier",
+        "scoring",
+        "export",
+        "pipeline",
+        "__main__",
+    ),
 ]
 MODULES = sorted(path for path in (ROOT / "textcnn").glob("*.py") if path.stem != "__init__")
 
@@ -87,7 +101,7 @@ def test_importing_the_package_loads_no_page_and_no_plots() -> None:
 def test_requirements_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = {*project["dependencies"], *extras["demo"], *extras["plots"], *extras["hub"]}
+    wanted = {*project["dependencies"], *extras["demo"], *extras["plots"]}
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     listed = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
     assert set(listed) == wanted

@@ -532,6 +532,21 @@ def test_weak_pushes_do_not_look_strong(small_default):
         assert _mesh(figure, "bias").get_clim() == _mesh(figure, "pushed").get_clim()
 
 
+@pytest.mark.parametrize("reach", [0.5, 9])
+def test_two_pictures_can_be_given_the_same_colours_of_pushes(small_default, reach):
+    """The figures stay as they are, and can be read where a push is beyond the end of the colours."""
+    explanation = small_default.explain(STOCKS)
+    figure, alone = heatmap(explanation, reach=reach), heatmap(explanation)
+    assert _texts(figure) == _texts(alone)
+    assert np.abs(_values(figure, "pushed")).max() > 0.5
+    for name in ("pushed", "bias"):
+        mesh = _mesh(figure, name)
+        assert mesh.get_clim() == (-reach, reach)
+        cells = mesh.cmap(mesh.norm(mesh.get_array()[0]))
+        for patch, cell in zip(_figures_on(figure, name), cells, strict=True):
+            assert _contrast(patch.get_facecolor(), cell) >= 4.5, patch.get_label()
+
+
 def test_of_a_long_headline_the_strongest_60_words_are_shown_in_reading_order(small_default):
     title = " ".join(f"w{i}" if i % 3 else "market" for i in range(90)) + " oil prices coach"
     explanation = _named(small_default.explain(title))

@@ -1,4 +1,4 @@
-"""`python -m textcnn "headline"` and `python -m textcnn score in.csv out.csv`."""
+"""`python -m textcnn "headline"`, `python -m textcnn score in.csv out.csv`, `python -m textcnn export model.onnx`."""
 
 import argparse
 import os
@@ -18,17 +18,16 @@ BUNDLED = Path(__file__).parent.parent / "artifacts" / "default"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 2 for a mistake in the input."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    scoring = len(words) > 1 and words[0] == "score"  # the one word `score` alone is a headline
-    options = (_score_parser() if scoring else _headline_parser()).parse_args(words[1:] if scoring else words)
+    command = _command(words)
+    options = _PARSERS[command]().parse_args(words[1:] if command else words)
     try:
         model = HeadlineClassifier.from_pretrained(options.model)
-        if scoring:
-            scored = score_csv(
-                model, options.source, options.target,
-                column=options.column, encoding=options.encoding, progress=sys.stderr.isatty(),
-            )  # fmt: skip
-            blank = f" ({scored.blank_lines} blank lines passed over)" if scored.blank_lines else ""
-            print(f"{scored.rows:,} headlines classified{blank}: {options.target}")
+        if command == "score":
+            _score(model, options)
+        elif command == "export":
+            from textcnn.export import export_onnx  # heavy, and needed here alone
+
+            print(f"The network as ONNX: {export_onnx(model, options.target)}")
         else:
             headline = " ".join(options.headline)
             say(bars(model.predict(headline)))
@@ -41,6 +40,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output closed it early, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _command(words: Sequence[str]) -> str:
+    """The command that the words begin with; a headline may begin with the same word."""
+    if len(words) > 1 and words[0] == "score":
+        return "score"
+    if len(words) > 1 and words[0] == "export" and words[1].endswith(".onnx"):
+        return "export"
+    return ""
+
+
+def _score(model: HeadlineClassifier, options: argparse.Namespace) -> None:
+    scored = score_csv(
+        model, options.source, options.target,
+        column=options.column, encoding=options.encoding, progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    blank = f" ({scored.blank_lines} blank lines passed over)" if scored.blank_lines else ""
+    print(f"{scored.rows:,} headlines classified{blank}: {options.target}")
 
 
 def say(text: str) -> None:
@@ -95,7 +112,8 @@ def _headline_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m textcnn",
         description="Say how likely a headline is Business, Sci/Tech, Sports or World.",
-        epilog="To classify a file: python -m textcnn score in.csv out.csv",
+        epilog="To classify a file: python -m textcnn score in.csv out.csv. "
+        "To take the network elsewhere: python -m textcnn export model.onnx",
     )
     parser.add_argument("headline", nargs="+", help="the headline, with or without quotation marks")
     parser.add_argument("--explain", action="store_true", help="also say what each word pushed")
@@ -115,9 +133,21 @@ def _score_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m textcnn export",
+        description="Write the network as an ONNX file: token indices to probabilities.",
+    )
+    parser.add_argument("target", type=Path, help="where to write, for example model.onnx")
+    _add_model(parser)
+    return parser
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=BUNDLED, help="artifact folder (default: the bundled one)")
 
+
+_PARSERS = {"": _headline_parser, "score": _score_parser, "export": _export_parser}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,7 @@
-"""The model card: README.md of an artifact folder, written from performance.json and the configuration."""
+"""The model card: README.md of an artifact folder, written from performance.json and the configuration.
+
+Its front matter is what the Hugging Face Hub reads; huggingface_hub writes it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +11,12 @@ from textcnn.filters import EDGE, FilterSummary
 
 __all__ = ["model_card"]
 
+AG_NEWS = "sh0416/ag_news"  # on the Hub, with titles and descriptions apart
+_AG_TERMS = {
+    "license": "other",
+    "license_name": "ag-news-research-non-commercial",
+    "license_link": "http://groups.di.unipi.it/~gulli/AG_corpus_of_news_articles.html",
+}
 VECTOR_TERMS = {"sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
 _SOURCES = {
     "AG News train": (
@@ -26,6 +35,9 @@ def model_card(
     filters: Sequence[FilterSummary] = (),
     about_data: str = "",
     about_results: str = "",
+    dataset: str | None = None,
+    repo: str | None = None,
+    space: str | None = None,
 ) -> str:
     """Return the text of the model card.
 
@@ -35,22 +47,31 @@ def model_card(
         filters: what each filter looks for.
         about_results: sentences on how it compares, for example from a benchmark.
         about_data: a sentence on where the headlines come from and under which terms, where they are a CSV.
+        dataset: Hub id of the dataset, where the headlines are a CSV of it.
+        repo: Hub id that the model is published under.
+        space: Hub id of the Space whose repository the library is installed from; by default `repo`.
     """
     data, shipped = performance["data"], performance["shipped"]
     origin = about_data or _SOURCES.get(data["origin"], data["origin"]) + "."
     classes = ", ".join(data["classes"])
-    return f"""# textcnn: headline classifier, preset `{config.preset}`
+    return f"""---
+{_front_matter(config, performance, dataset)}
+---
+
+# textcnn: headline classifier, preset `{config.preset}`
 
 A convolutional network that reads a news headline and says how likely it is {classes}. It explains each answer exactly:
 which words fired which filters, and how much each word moved each class.
 
 ## Use
 
-```python
+{_installation(space or repo)}```python
 from textcnn import HeadlineClassifier
 
-model = HeadlineClassifier.from_pretrained("path/to/this/folder")
+model = HeadlineClassifier.from_pretrained("{repo or "path/to/this/folder"}")
 print(model.predict("Stocks slide as oil prices hit a new high").distribution)
+explanation = model.explain("Stocks slide as oil prices hit a new high")
+print(explanation.in_words())
 ```
 
 ## Training data and terms
@@ -72,7 +93,7 @@ Learned from {data["kept"]:,} headlines (sha256 of the file `{data["sha256"]}`):
 
 {_shipped(shipped)}
 
-{_looks_for(filters)}## Limits
+{_looks_for(filters)}## Limits and bias
 
 It answers with one of its {len(data["classes"])} classes whatever it is given, also for a text that is no headline. It
 knows the words of its training headlines and no others; the share of unknown words comes with each answer. Trained on
@@ -82,7 +103,60 @@ AG News it speaks of the news of 2004 and 2005, in English, as its agencies wrot
 
 `python train.py --preset {config.preset} --data FILE` with the settings in `config.json`; figures in
 `performance.json`. The code is under the MIT License.
+
+## Citation
+
+The network is that of Kim (2014), *Convolutional Neural Networks for Sentence Classification*, EMNLP,
+https://aclanthology.org/D14-1181. AG News titles: Zhang, Zhao and LeCun (2015), *Character-level Convolutional Networks
+for Text Classification*, NeurIPS, https://arxiv.org/abs/1509.01626.
 """
+
+
+def _front_matter(config: Config, performance: Mapping[str, Any], dataset: str | None) -> str:
+    """What the Hub reads of a card, as YAML."""
+    from huggingface_hub import EvalResult, ModelCardData  # heavy, and only needed here
+
+    data, split = performance["data"], performance["split"]
+    dataset = AG_NEWS if data["origin"] == "AG News train" else dataset
+    terms: Mapping[str, Any] = (
+        _AG_TERMS if dataset == AG_NEWS else {"license": "mit" if data["origin"] == "sample" else "unknown"}
+    )
+    vectors = config.train.vectors
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            task_name="News headlines",
+            dataset_type=dataset or data["origin"].lower(),
+            dataset_name=f"{data['kept']:,} headlines",
+            dataset_split=f"held out, {split['test']:,} rows, split by {split['method']}, seed {split['seed']}",
+            metric_type=kind,
+            metric_name=name,
+            metric_value=round(performance["overall"][key], 4),
+        )
+        for kind, name, key in (
+            ("f1", "weighted F1", "f1"),
+            ("accuracy", "accuracy", "accuracy"),
+            ("expected_calibration_error", "expected calibration error", "expected_calibration_error"),
+        )
+    ]
+    return ModelCardData(
+        language="en",
+        library_name="textcnn",
+        pipeline_tag="text-classification",
+        tags=["text-classification", "news", "convolutional-neural-network", "explainable-ai", "pytorch"],
+        datasets=None if dataset is None else [dataset],
+        base_model=vectors if vectors in VECTOR_TERMS else None,
+        metrics=["f1", "accuracy"],
+        model_name=f"textcnn-{config.preset}",
+        eval_results=results,
+        **terms,
+    ).to_yaml()
+
+
+def _installation(space: str | None) -> str:
+    if space is None:
+        return ""
+    return f"```bash\npip install git+https://huggingface.co/spaces/{space}\n```\n\n"
 
 
 def _looks_for(filters: Sequence[FilterSummary]) -> str:

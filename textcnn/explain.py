@@ -70,7 +70,7 @@ class Explanation:
         """
         name = self.label if target is None else target
         if name not in self.classes:
-            raise DataError(f"Got the class {name!r}: this model has {', '.join(self.classes)}.")
+            raise DataError(f"Got the class {name!r:.42}: this model has {', '.join(self.classes)}.")
         return self.classes.index(name)
 
     def window(self, filter_: int) -> tuple[int, int]:

@@ -1,21 +1,25 @@
 """The heat map of an explanation, as a `matplotlib.figure.Figure`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from textcnn.errors import DataError
 from textcnn.explain import Explanation
 from textcnn.sheet import STYLES, Sheet, Style, shape
 
-__all__ = ["alternative_text", "heatmap"]
+__all__ = ["alternative_text", "heatmap", "picture_size"]
 
 _MAX_TOKENS = 60  # columns that can still be read
 _ROW, _STRIP, _GAP = 0.135, 0.22, 0.06  # inches: height of a filter, of the strip, and between the parts
 _LEFT, _BARS, _MARGIN = 1.26, 0.42, 0.10  # inches: the filters' names, what they moved, the right edge
 _TITLE, _SCALE = 0.60, 0.62  # inches above the words and below the map
 _NARROWEST = 4.1  # inches of a picture: room for its title
+_NOTHING = "No word to read in this headline."
 
 
 def heatmap(
@@ -39,33 +43,69 @@ def heatmap(
         reach: where the strip's colours end, by default `Explanation.push_scale`; give one to compare two pictures.
 
     Raises:
-        DataError: no such class.
+        DataError: no such class, or no filter to show.
     """
     look = STYLES[style]
     class_ = explanation.class_index(target)
+    layout = _Layout.of(explanation, class_, max_filters)
+    sheet = Sheet(layout.width, layout.height, look)
     if not explanation.tokens:
-        return _nothing_to_read(look)
-    pushed = explanation.contributions[class_]
-    moved = explanation.by_filter[class_].sum(1)
-    columns = np.sort(_strongest(pushed, _MAX_TOKENS))
-    filters = _strongest(moved, max_filters)
-    words = [_as_typed(explanation, int(column)) for column in columns]
-    cell = min(0.6, max(0.19, 2.75 / len(columns)))
-    wide, high, above = cell * len(columns), _ROW * len(filters), max(shape(word, 9.5).width for word in words)
-    bars = _LEFT + wide + _GAP
-    width = max(_NARROWEST, bars + _BARS + _MARGIN)
-    strip = _TITLE + above
-    top = strip + _STRIP + _GAP
-    sheet = Sheet(width, top + high + _SCALE, look)
+        sheet.write(layout.width / 2, layout.height / 2, _NOTHING, 10, look.ink, "center")
+        return sheet.figure
+    columns, filters, cell, strip, top = layout.columns, layout.filters, layout.cell, layout.strip, layout.top
     _draw_title(sheet, explanation, class_, len(columns), len(filters), look)
-    _draw_words(sheet, explanation, words, columns, cell, strip - 0.05, look)
+    _draw_words(sheet, explanation, layout.words, columns, cell, strip - 0.05, look)
+    pushed, bias = explanation.contributions[class_][columns], float(explanation.bias[class_])
     reach = reach or explanation.push_scale(target)
-    _draw_pushed(sheet, pushed[columns], float(explanation.bias[class_]), reach, (_LEFT, strip, cell), bars, look)
+    _draw_pushed(sheet, pushed, bias, reach, (_LEFT, strip, cell), layout.bars, look)
     _draw_map(sheet, explanation, columns, filters, (_LEFT, top, cell), look)
     _draw_names(sheet, explanation, filters, top, look)
-    _draw_bars(sheet, moved[filters], bars, top, look)
-    _draw_scale(sheet, explanation.picture_scale, top + high, look)
+    _draw_bars(sheet, layout.moved[filters], layout.bars, top, look)
+    _draw_scale(sheet, explanation.picture_scale, top + _ROW * len(filters), look)
     return sheet.figure
+
+
+def picture_size(explanation: Explanation, max_filters: int = 40, target: str | None = None) -> tuple[float, float]:
+    """Return the width and the height of the heat map in inches, without drawing it.
+
+    Raises:
+        DataError: no such class, or no filter to show.
+    """
+    layout = _Layout.of(explanation, explanation.class_index(target), max_filters)
+    return layout.width, layout.height
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What is shown, and where, in inches."""
+
+    columns: np.ndarray  # (tokens shown,) in reading order
+    filters: np.ndarray  # (filters shown,) the one that moved the class most first
+    moved: np.ndarray  # (filters,) what each added to the class's logit
+    words: list[str]  # over the columns
+    cell: float  # width of a column
+    strip: float  # upper edge of the strip
+    top: float  # upper edge of the map
+    bars: float  # left edge of the bars
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, explanation: Explanation, class_: int, max_filters: int) -> Self:
+        if max_filters < 1:
+            raise DataError(f"Got max_filters={max_filters}: a map shows at least 1.")
+        moved = explanation.by_filter[class_].sum(1)
+        columns = np.sort(_strongest(explanation.contributions[class_], _MAX_TOKENS))
+        filters = _strongest(moved, max_filters)
+        words = [_as_typed(explanation, int(column)) for column in columns]
+        if not words:
+            return cls(columns, filters, moved, words, 0, 0, 0, 0, width=_NARROWEST, height=1.4)
+        cell = min(0.6, max(0.19, 2.75 / len(columns)))
+        bars = _LEFT + cell * len(columns) + _GAP
+        strip = _TITLE + max(shape(word, 9.5).width for word in words)
+        top = strip + _STRIP + _GAP
+        width, height = max(_NARROWEST, bars + _BARS + _MARGIN), top + _ROW * len(filters) + _SCALE
+        return cls(columns, filters, moved, words, cell, strip, top, bars, width, height)
 
 
 def alternative_text(explanation: Explanation, max_filters: int = 40, target: str | None = None) -> str:
@@ -105,8 +145,10 @@ def _strongest(values: np.ndarray, count: int) -> np.ndarray:
 
 def _draw_title(sheet: Sheet, explanation: Explanation, class_: int, columns: int, filters: int, look: Style) -> None:
     name, every = explanation.classes[class_], len(explanation.tokens)
+    probability = explanation.distribution[name]
     words = _words(every) if columns == every else f"the strongest {columns} of {every:,} words"
-    sheet.write(0.12, 0.20, f"{name}, {explanation.distribution[name]:.0%}", 12, look.ink, bold=True)
+    name = name if len(name) <= 30 else name[:29] + "…"
+    sheet.write(0.12, 0.20, f"{name}, {probability:.0%}", 12, look.ink, bold=True)
     text = f"{words}; the strongest {filters} of {len(explanation.values)} filters"
     sheet.write(0.12, 0.42, text, 7.5, look.muted)
 
@@ -199,8 +241,9 @@ def _filter_name(filter_: int, looks_for: str) -> str:
         if shape(text, 6.5).width <= _LEFT - 0.12:
             return text
     text = f"{filter_}  {ngrams[0]}" if ngrams else f"filter {filter_}"
-    while shape(text, 6.5).width > _LEFT - 0.12:
-        text = text.removesuffix("…")[:-1] + "…"
+    while (width := shape(text, 6.5).width) > _LEFT - 0.12:
+        fits = int(len(text) * (_LEFT - 0.12) / width)
+        text = text.removesuffix("…")[: min(fits, len(text) - 2)] + "…"
     return text
 
 
@@ -217,7 +260,7 @@ def _draw_bars(sheet: Sheet, moved: np.ndarray, left: float, top: float, look: S
     colours = [look.pushed(0.9 if value > 0 else 0.1) for value in moved]
     sheet.shapes("bars", bars, facecolors=colours, linewidths=0)
     bottom = top + len(moved) * _ROW + 0.09
-    sheet.write(left + _BARS, bottom, f"moved ±{reach:.2g}", 6.5, look.muted, "right")
+    sheet.write(left + _BARS, bottom, f"moved ±{np.abs(moved).max():.2g}", 6.5, look.muted, "right")
 
 
 def _draw_scale(sheet: Sheet, scale: float, top: float, look: Style) -> None:
@@ -229,9 +272,3 @@ def _draw_scale(sheet: Sheet, scale: float, top: float, look: Style) -> None:
     sheet.write(left, y - 0.11, "filter output; frames: the windows that won", 7.5, look.muted)
     for x, align, value in ((left - 0.05, "right", -scale), (right + 0.05, "left", scale)):
         sheet.write(x, y + 0.055, f"{value:+.1f}", 7.5, look.ink, align)
-
-
-def _nothing_to_read(look: Style) -> Figure:
-    sheet = Sheet(4.2, 1.4, look)
-    sheet.write(2.1, 0.7, "No word to read in this headline.", 10, look.ink, "center")
-    return sheet.figure

@@ -95,9 +95,7 @@ class Sheet:
             start = x - {"left": 0.0, "center": letters.width / 2, "right": letters.width}[align]
             points = np.column_stack([start + right, y - up])
         path = Path(points, letters.codes)
-        self.figure.add_artist(
-            PathPatch(path, facecolor=colour, linewidth=0, transform=self.place, gid="text", label=text)
-        )
+        self.figure.add_artist(PathPatch(path, facecolor=colour, linewidth=0, transform=self.place, label=text))
 
     def cells(self, name: str, values: np.ndarray, colours: Colormap, reach: float, corner: Pair, cell: Pair) -> None:
         """Colour a grid of cells of `cell` inches (width, height) whose upper left corner is at `corner`."""
@@ -142,7 +140,7 @@ def to_png(figure: Figure, dpi: int = 160, description: str = "") -> bytes:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
     about = PngInfo()
     if description:
-        about.add_itxt("Description", description)
+        about.add_itxt("Description", _printable(description))
     buffer = io.BytesIO()
     picture.save(buffer, "png", compress_level=3, dpi=(dpi, dpi), pnginfo=about)
     return buffer.getvalue()
@@ -152,6 +150,11 @@ def to_svg(figure: Figure, description: str = "") -> bytes:
     """Return the figure as an SVG file, its letters drawn as shapes; the description is kept in it."""
     buffer = io.BytesIO()
     FigureCanvasSVG(figure)
-    about = {"Date": None, "Description": description}
+    about = {"Date": None, "Description": _printable(description)}
     figure.savefig(buffer, format="svg", facecolor=figure.get_facecolor(), metadata=about)
     return buffer.getvalue()
+
+
+def _printable(text: str) -> str:
+    """Without the characters that XML forbids."""
+    return "".join(c for c in text if c.isprintable())
