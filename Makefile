@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: install fix check test long artifacts
+.PHONY: install fix check test long space artifacts
 
 install:  ## everything for working on the project
 	$(PYTHON) -m pip install -r requirements-dev.txt
@@ -22,6 +22,9 @@ test:
 long:  ## kills, fuzzing, fresh environments: minutes
 	$(PYTHON) -m pytest -m long
 
+space:  ## the folder of a Space: REPO=owner/model REVISION=commit, and SPACE=owner/name to upload it
+	$(PYTHON) -m demo.space --repo "$(REPO)" --revision "$(REVISION)" $(if $(SPACE),--push-to-space "$(SPACE)")
+
 # What the bundled models learned from. `python train.py` trains on all 120,000 titles.
 ABOUT = 62,242 of the 120,000 official AG News training titles (Zhang et al. 2015), those that could be recovered from \
 public copies; \"python train.py\" trains on all. AG News is offered for research and other non-commercial use, \
@@ -31,6 +34,6 @@ VECTORS ?= sentence-transformers/all-MiniLM-L6-v2
 
 artifacts:  ## the bundled models; DATA=train.csv, and VECTORS=folder where the Hub is out of reach
 	$(PYTHON) train.py --data $(DATA) --out artifacts/default --about-data "$(ABOUT)" --vectors $(VECTORS) \
-		--about-results "$(RESULTS)"
+		--about-results "$(RESULTS)" --about-dataset sh0416/ag_news
 	$(PYTHON) train.py --data $(DATA) --preset lesson --out artifacts/lesson --about-data "$(ABOUT)" \
-		--about-results "$(RESULTS)"
+		--about-results "$(RESULTS)" --about-dataset sh0416/ag_news

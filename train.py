@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from textcnn import HeadlineClassifier, TextCNNError, artifacts, pipeline, sources
+from textcnn import HeadlineClassifier, TextCNNError, artifacts, hub, pipeline, sources
 from textcnn.card import model_card
 from textcnn.config import PRESETS, Config, ModelConfig, TextConfig, TrainConfig
 from textcnn.sources import Headlines
@@ -33,7 +33,7 @@ SAMPLE = {"vectors": None, "epochs": 20, "batch_size": 16}
 
 
 def train(options: argparse.Namespace) -> None:
-    """The story: load, split, fit, measure, fit again on everything, save."""
+    """The story: load, split, fit, measure, fit again on everything, save, publish."""
     config = resolve(options)
     device = pick_device(options.device)
     out = artifacts.check_target(options.out)
@@ -85,9 +85,17 @@ def train(options: argparse.Namespace) -> None:
         filters=classifier.filters,
         about_data=options.about_data,
         about_results=options.about_results,
+        dataset=options.about_dataset,
+        repo=options.push_to_hub,
+        space=options.space,
     )
     classifier.save_pretrained(out, card=card, figures=pipeline.figures(performance, classifier.classes))
     log.info("\n%s\nArtifacts: %s", table(performance), out)
+
+    # Publish
+    if options.push_to_hub is not None:
+        url = hub.publish(out, options.push_to_hub, private=options.private, tag=options.tag)
+        log.info("Published: %s", url)
 
 
 def load(options: argparse.Namespace) -> tuple[Headlines, Headlines | None]:
@@ -140,6 +148,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--encoding", default="utf-8-sig", help="of the CSV (default: UTF-8)")
     parser.add_argument("--about-data", default="", help="origin and terms of the CSV, a sentence for the model card")
     parser.add_argument("--about-results", default="", help="how it compares with others, for the model card")
+    parser.add_argument("--about-dataset", help="Hub id of the dataset that the CSV is of, for the model card")
+    parser.add_argument("--push-to-hub", type=hub_id, metavar="OWNER/NAME", help="publish the artifacts on the Hub")
+    parser.add_argument("--private", action="store_true", help="make the new repository on the Hub private")
+    parser.add_argument("--tag", help="name the published state, for example v1")
+    parser.add_argument("--space", type=hub_id, metavar="OWNER/NAME", help="the Space that the library installs from")
     parser.add_argument("--preset", choices=PRESETS, default="default", help="where the settings start from")
     parser.add_argument("--out", type=Path, help="artifact folder, replaced whole (default: models/PRESET)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -167,6 +180,13 @@ def add_flag(group: "argparse._ArgumentGroup", part: type, field: "dataclasses.F
         )
     else:
         group.add_argument(flag, type=kind, default=UNSET, metavar=kind.__name__.upper())
+
+
+def hub_id(text: str) -> str:
+    """Return the text if it is a Hub id; a mistake is said before the training and not after."""
+    if not hub.is_repo_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a Hub id: give owner/name.")
+    return text
 
 
 def optional(kind: type) -> Any:

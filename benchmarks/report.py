@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from report_drawing import OURS, THEIRS, framed, placed
 from report_faithfulness import faithfulness, faithfulness_figure
 from report_serve import serve
-from report_speed import speed
+from report_speed import picture, speed
 
 from textcnn.sheet import to_png
 
@@ -287,6 +287,7 @@ PARTS = {
     "accuracy": accuracy,
     "lesson": lesson,
     "learning_curve": learning_curve,
+    "picture": picture,
     "speed": speed,
     "faithfulness": faithfulness,
     "serve": serve,

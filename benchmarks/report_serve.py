@@ -45,8 +45,8 @@ def sentences(result: dict[str, Any]) -> list[str]:
         f"importing takes {start['import_s']['median']:.1f} s, reading the models {start['models_s']['median']:.2f} s, "
         f"laying out the page {start['page_s']['median']:.2f} s.",
         f"One request alone: `picture.png` {both(one['picture'])}, `/explain` with its picture {both(one['explain'])}, "
-        f"a visit (`/explain`, then `picture.png`: two pictures) {both(one['visit'])}, the page's own button with its "
-        f"picture {both(one['page'])}.",
+        f"a visit (`/explain`, then `picture.png` of the same headline) {both(one['visit'])}, the page's own button "
+        f"with its picture {both(one['page'])}.",
         f"The {users['users']} users: half with gradio_client, {three(users['client'])}; half over plain HTTP, each a "
         f"visit, {three(users['http'])}; together {three(users['together'])}. Time counts from when a request was due.",
         f"Without a pause it answers at most {saturation['visits_a_second']:.1f} visits a second, which "
@@ -55,7 +55,7 @@ def sentences(result: dict[str, Any]) -> list[str]:
         *(crowded(name, of) for name, of in saturation["bursts"].items()),
         f"Memory: {memory['fresh_mb']:,.0f} MB before the first request, {memory['before_mb']:,.0f} MB after "
         f"{memory['warm_up']:,}, {memory['after_mb']:,.0f} MB after {memory['requests']:,} more. Each `/explain` "
-        f"leaves a picture of {picture_mb:.2f} MB on the disk, for more than an hour.",
+        f"leaves a picture of {picture_mb:.2f} MB on the disk, for about a quarter of an hour.",
     ]
 
 

@@ -51,6 +51,17 @@ def speed(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def picture(result: dict[str, Any]) -> str:
+    """How long the heat map takes."""
+    ms = {name: times["median"] for name, times in result["milliseconds"].items()}
+    return (
+        f"The map of {result['tokens']} words and {result['filters']} filters takes {ms['heat map, PNG']:.0f} ms as a "
+        f"PNG, {result['times_a_bare_imshow']:.2f} times what a bare `imshow` of the same size takes; prediction and "
+        f"explanation before it {ms['explain']:.1f} ms. Medians of turns; {measured_on(result)} "
+        "(`python benchmarks/picture.py`)."
+    )
+
+
 def growth(of: dict[str, Any]) -> list[str]:
     """How time and memory grow."""
     headlines, words = of["headlines"], of["vocabulary"]

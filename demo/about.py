@@ -21,6 +21,8 @@ _COLUMNS = ["filter", "words", "looks for", "pushes to", "fires in"]
 
 def build(models: Models) -> tuple[gr.Radio, list[gr.components.Component]]:
     """Lay the tab out; return the choice of a model, and what `content` fills."""
+    note = f'<p class="note" role="note">{html.escape(models.note)}</p>' if models.note else ""
+    gr.HTML(note, elem_id="served")
     choice = gr.Radio(
         models.names,
         value=models.names[0],
@@ -52,7 +54,8 @@ def build(models: Models) -> tuple[gr.Radio, list[gr.components.Component]]:
 
 def content(model: Served) -> tuple[str, str, list[list[object]]]:
     """Return a model's card as Markdown, its figures as HTML, and a row for each filter."""
-    card = (model.folder / "README.md").read_text(encoding="utf-8")
+    path = model.folder / "README.md"
+    card = path.read_text(encoding="utf-8") if path.is_file() else "This model came without a card."
     card = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)  # what the Hub reads
     card = re.sub(r"^(#+) ", r"#\1 ", card, flags=re.MULTILINE)  # the page has its own first heading
     figures = "".join(

@@ -1,15 +1,20 @@
 """The models that the page can answer with."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from textcnn import DataError, HeadlineClassifier
+from textcnn import DataError, HeadlineClassifier, TextCNNError, artifacts, hub
 
-__all__ = ["Models", "Served", "bundled"]
+__all__ = ["HUB_SECONDS", "Models", "Served", "bundled", "chosen"]
+
+log = logging.getLogger(__name__)
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
+HUB_SECONDS = 10.0  # that the start may wait for the Hub
+_SHOWN = ["README.md", *(f"figures/{name}.png" for name in ("confusion_matrix", "reliability", "learning_curves"))]
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Served:
 class Models:
     """The models by name; the first is the one that answers unless another is asked for."""
 
-    def __init__(self, *served: Served) -> None:
+    def __init__(self, *served: Served, note: str = "") -> None:
+        self.note = note  # where the first came from, for the tab on the model
         self._by_name = {model.name: model for model in served}
         self.hashes = {model.name: model.short_hash for model in served}
 
@@ -52,7 +58,43 @@ class Models:
         return self._by_name[name]
 
 
-def bundled() -> Models:
+def bundled(note: str = "") -> Models:
     """Read the models that ship with the project."""
-    folders = [ARTIFACTS / name for name in ("default", "lesson")]
-    return Models(*(Served(folder.name, HeadlineClassifier.from_pretrained(folder), folder) for folder in folders))
+    return Models(*(_read(name, ARTIFACTS / name) for name in ("default", "lesson")), note=note)
+
+
+def chosen(repo: str | None, revision: str | None = None, seconds: float = HUB_SECONDS) -> Models:
+    """Return the models with the first one from the Hub, or the bundled ones where that is not to be had.
+
+    Nothing that the Hub does keeps the page from starting: what went wrong is logged, and said in `note`.
+
+    Args:
+        repo: owner/name; without it no network is touched.
+        revision: branch, tag or commit; a commit's full hash is served from the cache where it is complete there.
+        seconds: that the Hub may take.
+    """
+    if not repo:
+        return bundled("This page serves the model that ships with it.")
+    try:
+        names = [artifacts.CONFIG, *artifacts.HASHED]
+        optional = [artifacts.PERFORMANCE, *_SHOWN]
+        paths = hub.fetch(repo, names, optional=optional, revision=revision, seconds=seconds)
+        served = _read("default", paths[artifacts.CONFIG].parent)
+    except TextCNNError as error:
+        reason = str(error)
+    except Exception as error:  # whatever it was, the page starts
+        log.exception("The model %s of the Hub cannot be served", repo)
+        reason = f"{type(error).__name__}: {error}"
+    else:
+        commit = served.folder.name
+        return Models(
+            served,
+            _read("lesson", ARTIFACTS / "lesson"),
+            note=f"This page serves {repo} from the Hub, commit {commit}.",
+        )
+    log.warning("Serving the bundled model: %s", reason)
+    return bundled(f"This page was to serve {repo} from the Hub, and serves the model that ships with it: {reason}")
+
+
+def _read(name: str, folder: Path) -> Served:
+    return Served(name, HeadlineClassifier.from_pretrained(folder), folder)

@@ -32,12 +32,12 @@ GRADIOS_OWN = re.compile("^Method not implemented.$|signal is aborted without re
 TABS = ("Headline", "Many", "Model", "Code")
 
 
-def start(folder, **environment):
+def start(folder, *, python=sys.executable, where=ROOT, **environment):
     """Start `python app.py` on a free port, as anyone would; `ready` waits until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("GRADIO_", "SPACE"))}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("GRADIO_", "SPACE", "TEXTCNN_"))}
     clean |= {
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
@@ -47,7 +47,7 @@ def start(folder, **environment):
     url, log = f"http://127.0.0.1:{port}/", folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=clean | environment, stdout=output, stderr=subprocess.STDOUT
+            [python, "app.py"], cwd=where, env=clean | environment, stdout=output, stderr=subprocess.STDOUT
         )
     return process, url, log
 

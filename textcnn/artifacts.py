@@ -17,13 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from textcnn import hub
 from textcnn.config import Config, read_json, write_json
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.filters import FilterSummary, load_summaries, save_summaries
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Tokenizer
 
-__all__ = ["FORMAT_VERSION", "Artifacts", "check_target", "load", "save"]
+__all__ = ["FORMAT_VERSION", "Artifacts", "check_target", "load", "load_from_hub", "save"]
 
 FORMAT_VERSION = 2
 CONFIG, LABELS, TOKENIZER, WEIGHTS = "config.json", "label_encoder.json", "tokenizer.json", "model.safetensors"
@@ -146,6 +147,17 @@ def load(folder: str | Path) -> Artifacts:
 def _sizes(config: Config) -> list[int]:
     """The tokens of each filter's window."""
     return [size for size in config.model.filter_sizes for _ in range(config.model.num_filters)]
+
+
+def load_from_hub(repo: str, revision: str | None, seconds: float) -> Artifacts:
+    """Fetch a model's files from the Hub and read them as strictly as a folder's.
+
+    Raises:
+        HubError: they cannot be had.
+        ArtifactError: one is altered or does not fit the others; the message names it.
+    """
+    paths = hub.fetch(repo, [CONFIG, *HASHED], optional=[PERFORMANCE], revision=revision, seconds=seconds)
+    return load(paths[CONFIG].parent)
 
 
 def _existing(folder: str | Path) -> Path:

@@ -1,5 +1,6 @@
 """`HeadlineClassifier`: the one public face of a trained model."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any, Self, overload
 import numpy as np
 import torch
 
-from textcnn import artifacts
+from textcnn import artifacts, hub
 from textcnn.batches import HeadlineDataset
+from textcnn.card import model_card
 from textcnn.config import Config
 from textcnn.errors import DataError
 from textcnn.explain import Explanation, contributions
@@ -114,13 +116,27 @@ class HeadlineClassifier:
         return cls(config, fitted.tokenizer, fitted.label_encoder, fitted.model, **settings)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read a model from its artifact folder.
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, seconds: float = hub.SECONDS) -> Self:
+        """Read a model from its artifact folder, or from the Hugging Face Hub.
+
+        From the Hub come the files that are needed and no others, into huggingface_hub's cache; every hash is checked.
+        A revision that is a commit's full hash is read from a complete cache without a request.
+
+        Args:
+            source: a folder, or owner/name where there is no such folder.
+            revision: branch, tag or commit on the Hub; by default the main branch.
+            seconds: that the Hub may take.
 
         Raises:
-            ArtifactError: the folder is missing, incomplete, altered or inconsistent; the message names the file.
+            ArtifactError: a file is missing, altered or inconsistent; the message names it.
+            HubError: the Hub could not be reached or does not have the model.
         """
-        parts = artifacts.load(folder)
+        if not hub.is_repo_id(source) or (revision is None and Path(source).exists()):
+            if revision is not None:
+                raise DataError(f"Got the revision {revision!r} of the folder {source}: revisions are of Hub models.")
+            parts = artifacts.load(source)
+        else:
+            parts = artifacts.load_from_hub(str(source), revision, seconds)
         return cls(
             parts.config,
             parts.tokenizer,
@@ -156,6 +172,27 @@ class HeadlineClassifier:
             self.filters,
         )
         return artifacts.save(folder, parts, card, figures)
+
+    def push_to_hub(self, repo: str, *, private: bool = False, tag: str | None = None, space: str | None = None) -> str:
+        """Publish the model on the Hugging Face Hub in one commit, with its card, and return the address.
+
+        Args:
+            repo: owner/name; it is created if it is not there. Files of it that are not ours stay.
+            private: whether a new repository is private.
+            tag: a name for this state, such as v1.
+            space: owner/name of the Space that the library is installed from; by default `repo`.
+
+        Raises:
+            HubError: it failed; the message says what to do.
+            DataError: nothing is known of the model's performance, of which its card speaks.
+        """
+        if self.performance is None:
+            raise DataError("This model has no performance to speak of in its card: train it with train.py.")
+        card = model_card(self.config, self.performance, filters=self.filters, repo=repo, space=space)
+        with tempfile.TemporaryDirectory() as folder:
+            return hub.publish(
+                self.save_pretrained(Path(folder) / repo.rpartition("/")[2], card=card), repo, private=private, tag=tag
+            )
 
     @property
     def classes(self) -> list[str]:

@@ -111,6 +111,21 @@ class EmbeddedConvolution(nn.Conv1d):
         return super().forward(F.pad(embedded.transpose(1, 2), padding))
 
 
+def _embedding(num_tokens: int, embedding_dim: int) -> nn.Embedding:
+    """An embedding with small first vectors, that of PAD zero."""
+    shape = torch.empty(num_tokens, embedding_dim)
+    if shape.is_meta:  # to be filled from a file: to draw there, torch would import its compiler for a second
+        embedding: nn.Embedding = nn.Embedding.from_pretrained(shape, freeze=False, padding_idx=0)  # type: ignore[no-untyped-call]
+        return embedding
+    embedding = nn.Embedding(num_tokens, embedding_dim, padding_idx=0)
+    # torch's deviation of 1 drowns what few steps can teach a rare word
+    # (benchmarks/LOG.md: .815 of F1 with 1, .858 with .1).
+    nn.init.normal_(embedding.weight, std=0.1)
+    with torch.no_grad():
+        embedding.weight[0] = 0
+    return embedding
+
+
 @dataclass(frozen=True)
 class Trace:
     """What one forward pass computed; explanations read it."""
@@ -146,12 +161,7 @@ class TextCNN(nn.Module):
             convs = [LookupConvolution(num_tokens, config.num_filters, size) for size in config.filter_sizes]
             self.convs = nn.ModuleList(convs)
         else:
-            self.embedding = nn.Embedding(num_tokens, config.embedding_dim, padding_idx=0)
-            # Small first vectors: torch's deviation of 1 drowns what few steps can teach a rare word
-            # (benchmarks/LOG.md: .815 of F1 with 1, .858 with .1).
-            nn.init.normal_(self.embedding.weight, std=0.1)
-            with torch.no_grad():
-                self.embedding.weight[0] = 0
+            self.embedding = _embedding(num_tokens, config.embedding_dim)
             embedded = [
                 EmbeddedConvolution(config.embedding_dim, config.num_filters, size) for size in config.filter_sizes
             ]
