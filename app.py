@@ -13,6 +13,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--revision", help="its branch, tag or commit (or set TEXTCNN_REVISION)")
     parser.add_argument("--hub-seconds", type=float, help=f"that the Hub may take (default: {HUB_SECONDS:g})")
     options = parser.parse_args(arguments)
+    if options.mcp and find_spec("mcp") is None:
+        parser.error('--mcp needs one more package: pip install "gradio[mcp]"')
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     torch.set_num_threads(1)  # one headline gains nothing from more, and requests would wait for each other's threads
     repo, revision = which(options.repo, options.revision)

@@ -56,7 +56,7 @@ def content(model: Served) -> tuple[str, str, list[list[object]]]:
     """Return a model's card as Markdown, its figures as HTML, and a row for each filter."""
     path = model.folder / "README.md"
     card = path.read_text(encoding="utf-8") if path.is_file() else "This model came without a card."
-    card = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)  # what the Hub reads
+    card = re.sub(r"\A---\n.*?\n---\n\s*", "", card, flags=re.DOTALL)  # what the Hub reads
     card = re.sub(r"^(#+) ", r"#\1 ", card, flags=re.MULTILINE)  # the page has its own first heading
     figures = "".join(
         f'<figure><img src="figures/{model.name}/{name}" alt="{html.escape(about)}" loading="lazy">'

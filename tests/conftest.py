@@ -1,5 +1,7 @@
 """What the tests share: small models trained in seconds on the bundled sample, and the bundled models."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,15 @@ def small_lesson() -> HeadlineClassifier:
 def bundled(request: pytest.FixtureRequest) -> HeadlineClassifier:
     """Each of the models that ship."""
     return HeadlineClassifier.from_pretrained(ROOT / "artifacts" / request.param)
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """What a test has a program set up for its log goes with the test: its output is closed by then."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before, level
 
 
 @pytest.fixture(autouse=True)

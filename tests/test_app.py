@@ -1,5 +1,6 @@
 """The demo's start: what it serves with, what a browser may load for it, and that importing it does nothing."""
 
+import json
 import re
 import subprocess
 import sys
@@ -57,12 +58,51 @@ def test_starting_it_serves_the_page_with_these_settings(monkeypatch, arguments)
     started = []
     monkeypatch.setattr(gr.Blocks, "launch", lambda blocks, **options: started.append((blocks, options)))
     monkeypatch.setattr(app.gc, "freeze", lambda: None)  # the other tests go on
+    monkeypatch.setattr(app, "find_spec", lambda name: name)  # as if the package was there
     app.main(arguments)
     ((blocks, options),) = started
     assert blocks.analytics_enabled is False
     assert blocks.title == "Headline classifier"
     assert options.pop("mcp_server") is bool(arguments)
     assert set(options) == set(app.settings(bundled(), Drawing(bundled())))
+
+
+def test_the_package_that_mcp_needs_is_named_where_it_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        app.main(["--mcp"])
+    assert capsys.readouterr().err.endswith('--mcp needs one more package: pip install "gradio[mcp]"\n')
+
+
+PINNED = {"repo": "c/d", "revision": "v2"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "pinned", "expected"),
+    [
+        ((None, None), {}, None, (None, None)),
+        (
+            (None, None),
+            {"TEXTCNN_REPO": "a/b", "TEXTCNN_REVISION": "v1"},
+            {"repo": "c/d", "revision": "v2"},
+            ("a/b", "v1"),
+        ),
+        ((None, None), {}, PINNED, ("c/d", "v2")),
+        (("e/f", "v3"), {"TEXTCNN_REPO": "a/b"}, PINNED, ("e/f", "v3")),
+        ((None, None), {"TEXTCNN_REPO": ""}, PINNED, (None, None)),  # "no Hub, please"
+    ],
+)
+def test_which_model_is_served_is_said_by_flags_then_environment_then_the_spaces_file(
+    monkeypatch, tmp_path, flags, environment, pinned, expected
+):
+    for name in ("TEXTCNN_REPO", "TEXTCNN_REVISION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(app, "PINNED", tmp_path / "space.json")
+    if pinned:
+        (tmp_path / "space.json").write_text(json.dumps(pinned))
+    assert app.which(*flags) == expected
 
 
 def test_importing_the_app_starts_nothing_and_help_says_how_to_start_it():

@@ -201,6 +201,35 @@ def test_a_folder_goes_before_the_hub_and_has_no_revisions(
         HeadlineClassifier.from_pretrained(folder, revision="v1")
 
 
+def test_what_train_pushes_is_what_the_page_serves(site: Hub, tmp_path: Path, sample) -> None:
+    """The whole way: train on the sample, push, pull, and the probabilities are those of the disk."""
+    import train
+
+    out = tmp_path / "out"
+    arguments = [
+        "--sample",
+        "--preset",
+        "lesson",
+        "--epochs",
+        "2",
+        "--out",
+        str(out),
+        "--push-to-hub",
+        REPO,
+        "--tag",
+        "v1",
+    ]
+    assert train.main(arguments) == 0
+    assert site.repos[REPO].files == files(out)
+    served = chosen(REPO, "v1")
+    assert served.note.startswith(f"This page serves {REPO} from the Hub, commit ")
+    np.testing.assert_allclose(
+        served["default"].classifier.predict_proba(sample.titles),
+        HeadlineClassifier.from_pretrained(out).predict_proba(sample.titles),
+        atol=1e-6,
+    )
+
+
 # Faults on the way down: what a library says, and what the page serves in its place.
 
 FAULTS = [
