@@ -43,7 +43,8 @@ def settings(models: Models, drawing: Drawing) -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
         "enable_monitoring": False,
-        # Gradio keeps a session for each caller, 80 kB of it a copy of the page. Nothing of a visitor's is in it.
+        # Gradio keeps a session for each caller, 80 kB of it a copy of the page. What a visitor asked and kept is not
+        # in it.
         "state_session_capacity": 64,
         "max_file_size": batch.MAX_BYTES,
         "app_kwargs": {"middleware": [Middleware(OwnHostOnly)], "routes": routes(models, drawing)},
@@ -56,7 +57,7 @@ def which(repo: str | None, revision: str | None) -> tuple[str | None, str | Non
         return repo or None, revision or os.environ.get("TEXTCNN_REVISION") or None
     if repo is None and PINNED.is_file():
         pinned = json.loads(PINNED.read_text(encoding="utf-8"))
-        return pinned["repo"], revision or pinned["revision"]
+        return pinned["repo"], revision or os.environ.get("TEXTCNN_REVISION") or pinned["revision"]
     return repo, revision or os.environ.get("TEXTCNN_REVISION") or None
 
 
@@ -73,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     torch.set_num_threads(1)  # one headline gains nothing from more, and requests would wait for each other's threads
     repo, revision = which(options.repo, options.revision)
+    if options.revision and not repo:
+        parser.error("--revision is of a model of the Hub: give --repo OWNER/NAME too")
     models = chosen(repo, revision, options.hub_seconds or HUB_SECONDS)
     drawing = Drawing(models)
     page = Page(models, drawing)

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from textcnn import HeadlineClassifier, TextCNNError, artifacts, hub, pipeline, sources
+from textcnn import HeadlineClassifier, HubError, TextCNNError, artifacts, hub, pipeline, sources
 from textcnn.card import model_card
 from textcnn.config import PRESETS, Config, ModelConfig, TextConfig, TrainConfig
 from textcnn.sources import Headlines
@@ -71,6 +71,9 @@ def train(options: argparse.Namespace) -> None:
     performance = pipeline.performance(
         figures, official, data=data, split=parts, config=config, fitted=fitted, shipped=shipped
     )
+    performance["about"] = {
+        "data": options.about_data, "results": options.about_results, "dataset": options.about_dataset
+    }  # fmt: skip
     classifier = HeadlineClassifier.from_fit(
         shipped,
         config,
@@ -83,9 +86,6 @@ def train(options: argparse.Namespace) -> None:
         config,
         performance,
         filters=classifier.filters,
-        about_data=options.about_data,
-        about_results=options.about_results,
-        dataset=options.about_dataset,
         repo=options.push_to_hub,
         space=options.space,
     )
@@ -94,8 +94,19 @@ def train(options: argparse.Namespace) -> None:
 
     # Publish
     if options.push_to_hub is not None:
-        url = hub.publish(out, options.push_to_hub, private=options.private, tag=options.tag)
+        url = publish(out, options)
         log.info("Published: %s", url)
+
+
+def publish(out: Path, options: argparse.Namespace) -> str:
+    """Push the artifacts and return their address; whatever happens, they are on the disk."""
+    still = f" The files are in {out}."
+    try:
+        return hub.publish(
+            out, options.push_to_hub, private=options.private, tag=options.tag, old_figures=True, after=still
+        )
+    except KeyboardInterrupt:
+        raise HubError(f"Interrupted while publishing: look at the repository whether it arrived.{still}") from None
 
 
 def load(options: argparse.Namespace) -> tuple[Headlines, Headlines | None]:
@@ -161,6 +172,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         for field in dataclasses.fields(part):
             add_flag(group, part, field)
     options = parser.parse_args(arguments)
+    if options.push_to_hub is None and (options.private or options.tag or options.space):
+        parser.error("--private, --tag and --space are of a push: give --push-to-hub OWNER/NAME too")
     options.out = options.out or Path("models") / options.preset
     return options
 

@@ -55,7 +55,7 @@ def build(models: Models) -> tuple[gr.Radio, list[gr.components.Component]]:
 def content(model: Served) -> tuple[str, str, list[list[object]]]:
     """Return a model's card as Markdown, its figures as HTML, and a row for each filter."""
     path = model.folder / "README.md"
-    card = path.read_text(encoding="utf-8") if path.is_file() else "This model came without a card."
+    card = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "This model came without a card."
     card = re.sub(r"\A---\n.*?\n---\n\s*", "", card, flags=re.DOTALL)  # what the Hub reads
     card = re.sub(r"^(#+) ", r"#\1 ", card, flags=re.MULTILINE)  # the page has its own first heading
     figures = "".join(

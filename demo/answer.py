@@ -15,13 +15,13 @@ __all__ = ["answer", "difference", "in_words"]
 
 _PIXELS = 96  # of an inch, on a page
 _READABLE = 62  # pixels of an inch at which a picture's words can still be read: a wider one scrolls in its own box
+_AG_NEWS = {"Business", "Sci/Tech", "Sports", "World"}
 _AFTER = (
     '<p class="take"><button type="button" class="copy">Copy the link to this answer</button></p>'
     '<p class="reading">Each column of the map is a word, each row a filter of the network, named by the words of the '
     "training headlines that fire it most. A colour says how strongly the filter fired there; a frame marks the window "
     "that won, which alone counts. The strip above the map says how much each word pushed for the class, the bars on "
-    "its right how much each filter did. The model always answers with one of its four classes, and it learned its "
-    "words from the news of 2004.</p>"
+    "its right how much each filter did. The model always answers with one of its {count} classes{learned}.</p>"
 )
 
 
@@ -43,17 +43,24 @@ def answer(models: Models, query: Query, source: str = "visitor") -> str:
         kept = Query(query.versus, query.target, query.model)
         shown.insert(0, (kept, explain(kept.headline, left_out=True)))
     reach = max(explanation.push_scale(query.target) for _, explanation in shown) if len(shown) == 2 else None
-    sides = [_side(models, one, explanation, reach) for one, explanation in shown]
-    alone = reach is None
+    alone, after = reach is None, _after(shown[-1][1].classes)
+    sides = [_side(models, one, explanation, reach, after if alone else "") for one, explanation in shown]
     between = "" if alone else f'<p class="between">{html.escape(difference(shown[0][1], shown[1][1]))}</p>'
     warning = query.warning(models)
     notice = f'<p class="notice">{html.escape(warning)}</p>' if warning else ""
     link, title = html.escape(query.link(models)), html.escape(_title(shown[-1][1]))
     return (
         f'<section class="answer count-{len(sides)}" data-link="{link}" data-title="{title}" '
-        f'data-source="{source}">{notice}{between}<div class="sides">{"".join(sides)}</div>{"" if alone else _AFTER}'
+        f'data-source="{source}">{notice}{between}<div class="sides">{"".join(sides)}</div>{"" if alone else after}'
         "</section>"
     )
+
+
+def _after(classes: Sequence[str]) -> str:
+    """What stands after an answer: the link, and how to read the map."""
+    count = {2: "two", 3: "three", 4: "four", 5: "five"}.get(len(classes), str(len(classes)))
+    learned = ", and it learned its words from the news of 2004" if set(classes) == _AG_NEWS else ""
+    return _AFTER.format(count=count, learned=learned)
 
 
 def _title(explanation: Explanation) -> str:
@@ -61,7 +68,7 @@ def _title(explanation: Explanation) -> str:
     return f"{label}, {explanation.distribution[label]:.0%}: {explanation.title}"
 
 
-def _side(models: Models, query: Query, explanation: Explanation, reach: float | None) -> str:
+def _side(models: Models, query: Query, explanation: Explanation, reach: float | None, after: str) -> str:
     """One headline's answer; two stand side by side on one scale, `reach`."""
     classes = list(explanation.classes) if reach else list(explanation.distribution)
     values = ",".join(f"{explanation.distribution[name]:.9f}" for name in classes)
@@ -72,7 +79,7 @@ def _side(models: Models, query: Query, explanation: Explanation, reach: float |
         f'<p class="headline">{_words(explanation, query.target, classes, reach)}</p>'
         f"{_legend(explanation.classes[explanation.class_index(query.target)])}"
         '<p class="whatif" aria-live="polite">Leave a word out: click it.</p>'
-        f"{'' if reach else _AFTER}</div>"
+        f"{after}</div>"
         f"{_picture(models, query, explanation, reach)}</div>"
     )
 

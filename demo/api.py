@@ -123,6 +123,7 @@ def endpoints(models: Models, drawing: Drawing) -> list[Callable[..., Any]]:
         with _mistakes_are_said():
             query = Query(checked(headline), target or None, model)
             explanation = models[model].classifier.explain(query.headline, left_out=True)
+            explanation.class_index(query.target)
             picture = drawing.submit("png", query, style).result()
         # Each request writes a file of its own: Gradio would give equal pictures one path, and write it twice at once.
         folder = Path(get_upload_folder()) / "heat-maps"

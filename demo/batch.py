@@ -83,6 +83,9 @@ def answer(
             answers = Answers.read(target, place, len(added_columns(served.classifier)))
             if not upload:
                 table.path.unlink()  # Gradio removes the files that it serves, and no others
+    except OSError as error:
+        said = f"The server could not write the answers ({error.strerror}): try again later."
+        return status(said), gr.update(visible=False), "", None, None
     except DataError as error:  # an earlier result would be taken for the answer
         return status(html.escape(str(error))), gr.update(visible=False), "", None, None
     said = in_words(table, place, scored, answers, served, time.perf_counter() - start)
@@ -210,7 +213,10 @@ def build(models: Models) -> None:
             # No file_types: a file with another ending may be a CSV, and Gradio's refusal would be no line on the page.
             upload = gr.File(label="CSV file", height=150, elem_id="many-file")
             noted = gr.HTML("", elem_id="many-noted")
-            column = gr.Dropdown(label="Column with the headlines", visible=False, elem_id="many-column")
+            # Any value: Gradio forgets the choices when many others come, and Table.place refuses what is no column.
+            column = gr.Dropdown(
+                label="Column with the headlines", visible=False, allow_custom_value=True, elem_id="many-column"
+            )
         with gr.Column(min_width=280):
             lines = gr.Textbox(label="Or headlines, one a line", lines=6, max_lines=12, elem_id="many-lines")
     with gr.Row(elem_id="many-ask"):

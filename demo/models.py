@@ -86,12 +86,10 @@ def chosen(repo: str | None, revision: str | None = None, seconds: float = HUB_S
         log.exception("The model %s of the Hub cannot be served", repo)
         reason = f"{type(error).__name__}: {error}"
     else:
-        commit = served.folder.name
-        return Models(
-            served,
-            _read("lesson", ARTIFACTS / "lesson"),
-            note=f"This page serves {repo} from the Hub, commit {commit}.",
-        )
+        lesson = _read("lesson", ARTIFACTS / "lesson")
+        comparable = lesson.classifier.classes == served.classifier.classes
+        note = f"This page serves {repo} from the Hub, commit {served.folder.name}."
+        return Models(served, *([lesson] if comparable else []), note=note)
     log.warning("Serving the bundled model: %s", reason)
     return bundled(f"This page was to serve {repo} from the Hub, and serves the model that ships with it: {reason}")
 

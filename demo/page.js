@@ -67,23 +67,26 @@
 
   // Each answer that was asked for gets an entry of the history; going back opens that address again.
   let shown = null;
+  const chosen = new URLSearchParams(location.search).get("__theme");
+  const theme = chosen ? "&__theme=" + encodeURIComponent(chosen) : "";
   function follow() {
     amend();
     if (document.querySelector("#said .mistake")) document.documentElement.classList.remove("awaiting");
     const answer = document.querySelector(".answer[data-link]");
-    if (!answer || answer.dataset.link === shown) return;
-    shown = answer.dataset.link;
+    const key = answer && answer.dataset.source + answer.dataset.link; // a link may ask what the page opens with
+    if (!answer || key === shown) return;
+    shown = key;
     if (answer.dataset.source === "page") return;
     document.title = answer.dataset.title;
     document.documentElement.classList.remove("awaiting");
-    if (answer.dataset.source === "visitor") history.pushState(null, "", shown);
+    if (answer.dataset.source === "visitor") history.pushState(null, "", answer.dataset.link + theme);
   }
   window.addEventListener("popstate", () => location.reload());
   // A link's answer comes after the page: until then the page's own first answer is not shown in its place.
-  if (new URLSearchParams(location.search).has("headline")) {
+  if (new URLSearchParams(location.search).get("headline")) {
     document.documentElement.classList.add("awaiting");
     setTimeout(() => document.documentElement.classList.remove("awaiting"), 8000);
   }
   // Gradio puts a new answer in whole, or changes the attributes of the one that is there.
-  new MutationObserver(follow).observe(document, { childList: true, subtree: true, attributeFilter: ["data-link"] });
+  new MutationObserver(follow).observe(document, { childList: true, subtree: true, attributeFilter: ["data-link", "data-source"] });
 })();

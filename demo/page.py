@@ -26,8 +26,8 @@ EXAMPLES = [
 
 INTRO = """
 <h1>What is this headline about?</h1>
-<p>Type a news headline. A small convolutional network says how likely it is Business, Sci/Tech, Sports or World, and
-shows which words fired which of its filters.</p>
+<p>Type a news headline. A small convolutional network says how likely it is {classes}, and shows which words fired
+which of its filters.</p>
 """
 
 Updates = dict[Any, Any]  # component to its new value
@@ -43,7 +43,8 @@ class Page:
     def __init__(self, models: Models, drawing: Drawing) -> None:
         self.models = models
         with gr.Blocks(title="Headline classifier", analytics_enabled=False, delete_cache=(300, 900)) as self.blocks:
-            gr.HTML(INTRO, elem_id="intro")
+            *first, last = models[models.names[0]].classifier.classes
+            gr.HTML(INTRO.format(classes=html.escape(f"{', '.join(first)} or {last}")), elem_id="intro")
             # Not gr.State: what stays in the browser takes no memory here, and is not lost with the server's.
             self.asked = gr.Textbox(EXAMPLES[0], visible=False)  # the headline that was answered last
             self.kept = gr.Textbox("", visible=False)  # the one that is shown beside it
@@ -161,6 +162,8 @@ class Page:
         """The new answer; after a mistake the last one stays."""
         try:
             checked(query.headline)
+            if query.versus is not None:
+                checked(query.versus)
             shown = answer(self.models, query, source)
         except DataError as error:
             return {self.said: _mistake(error)}

@@ -17,7 +17,7 @@ from textcnn import DataError, __version__
 
 __all__ = ["routes"]
 
-_FOREVER = {"Cache-Control": "public, max-age=3600"}  # the address names the model's hash
+_LASTS = {"Cache-Control": "public, max-age=3600"}  # for an address that names the hash of the model that is served
 
 
 def routes(models: Models, drawing: Drawing) -> list[Route]:
@@ -41,7 +41,8 @@ def _answer(models: Models, drawing: Drawing, kind: str) -> Callable[[Request], 
             return JSONResponse({"error": str(error)}, status_code=400)
         except Full as error:
             return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": "3"})
-        return Response(content, media_type=KINDS[kind], headers=_FOREVER)
+        lasts = query.seen_hash == models.hashes[query.model]
+        return Response(content, media_type=KINDS[kind], headers=_LASTS if lasts else {})
 
     return answer
 
@@ -53,7 +54,7 @@ def _figures(models: Models) -> Callable[[Request], Response]:
         folder, name = folders.get(request.path_params["model"]), request.path_params["name"]
         if folder is None or name not in {path.name for path in folder.glob("*.png")}:
             return JSONResponse({"error": "There is no such figure."}, status_code=404)
-        return FileResponse(folder / name, headers=_FOREVER)
+        return FileResponse(folder / name)
 
     return figure
 

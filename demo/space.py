@@ -27,6 +27,9 @@ Type a news headline and see how likely it is Business, Sci/Tech, Sports or Worl
 fired the filters of a small convolutional network, and exactly how much each word pushed each class. It serves
 [{repo}](https://huggingface.co/{repo}) at `{revision}`.
 
+The weights were learned from AG News, which is offered for research and other non-commercial use, and start from word
+vectors of all-MiniLM-L6-v2 (Apache-2.0); the code is under the MIT License.
+
 The library behind it: `pip install git+https://huggingface.co/spaces/{space}`.
 """
 
@@ -37,7 +40,7 @@ def assemble(folder: Path, repo: str, revision: str, space: str | None = None) -
     Args:
         folder: new, or of an earlier call, which is replaced.
         repo: Hub id of the model to serve.
-        revision: its commit or tag.
+        revision: its commit or tag, not empty.
         space: Hub id of the Space, for its text; by default `repo`.
 
     Raises:
@@ -46,6 +49,10 @@ def assemble(folder: Path, repo: str, revision: str, space: str | None = None) -
     for name in (repo, space or repo):
         if not hub.is_repo_id(name):
             raise HubError(f"{name!r} is not a Hub id: give owner/name.")
+    if not revision.strip():
+        raise HubError(
+            "Got no revision: give a commit or a tag, so that the Space does not change by itself."
+        )
     if folder.exists() and not (folder / "space.json").is_file():
         raise HubError(f"{folder} is there already and is not of a Space: give a new folder.")
     shutil.rmtree(folder, ignore_errors=True)

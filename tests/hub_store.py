@@ -211,7 +211,7 @@ class Repo:
 
 def card(content: bytes) -> Any:
     """The metadata at the top of a README.md, None where there are none."""
-    found = re.match(r"---[ \t]*\r?\n(.*?)^---[ \t]*$", content.decode(), re.DOTALL | re.MULTILINE)
+    found = re.match(r"---[ \t]*\r?\n(.*?)^---[ \t]*$", content.decode(errors="replace"), re.DOTALL | re.MULTILINE)
     return yaml.safe_load(found[1]) if found else None
 
 

@@ -15,6 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
+from demo.page import EXAMPLES
 from tests.conftest import STOCKS
 from tests.pages import CHROMIUM, FLAGS, ROOT, TABS, Visit, ready, start, stop
 from textcnn import HeadlineClassifier
@@ -444,3 +445,18 @@ def test_the_page_works_in_a_frame_of_another_origin(site, browser):
         expect(shown).to_have_count(0)
         context.close()
         server.shutdown()
+
+
+def test_a_link_to_what_the_page_opens_with_is_answered_as_soon_as_any(site, browser):
+    """Its answer is the page's own first one, letter for letter: only where it came from differs."""
+    with Visit(browser, site, f"?{urlencode({'headline': EXAMPLES[0]})}") as visit:
+        expect(visit.page.locator("html.awaiting")).to_have_count(0, timeout=4_000)
+        expect(visit.page).to_have_title(re.compile("^Business, "))
+    with Visit(browser, site, "?headline=") as visit:
+        expect(visit.page.locator("html.awaiting")).to_have_count(0, timeout=1_000)
+
+
+def test_the_theme_of_the_address_stays_with_the_next_answer(site, browser):
+    with Visit(browser, site, "?__theme=dark") as visit:
+        visit.ask("Late goal wins the cup")
+        expect(visit.page).to_have_url(re.compile(r"headline=Late\+goal.*&__theme=dark$"))

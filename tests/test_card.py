@@ -16,10 +16,7 @@ from textcnn.card import model_card
 
 @pytest.fixture
 def card(bundled: HeadlineClassifier) -> ModelCard:
-    text = model_card(
-        bundled.config, bundled.performance, filters=bundled.filters, dataset="sh0416/ag_news", repo="owner/name"
-    )
-    return ModelCard(text)
+    return ModelCard(model_card(bundled.config, bundled.performance, filters=bundled.filters, repo="owner/name"))
 
 
 def test_the_front_matter_survives_a_round_trip_field_by_field(bundled: HeadlineClassifier, card: ModelCard) -> None:
@@ -88,6 +85,7 @@ def test_the_terms_are_those_of_the_headlines(
 ) -> None:
     performance = copy.deepcopy(dict(bundled.performance))
     performance["data"]["origin"] = origin
+    performance["about"] = {}
     data = ModelCard(model_card(bundled.config, performance)).data
     assert data.license == license_
     assert data.datasets == datasets
@@ -105,7 +103,14 @@ def test_train_writes_it_and_publishes(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(train.hub, "publish", lambda *args, **options: pushed.append((args, options)) or "address")
     arguments = ["--sample", "--epochs", "1", "--no-refit", "--out", str(tmp_path / "out")]
     assert train.main([*arguments, "--push-to-hub", "owner/name", "--private", "--tag", "v1"]) == 0
-    assert pushed == [((tmp_path / "out", "owner/name"), {"private": True, "tag": "v1"})]
+    ((places, options),) = pushed
+    assert places == (tmp_path / "out", "owner/name")
+    assert options == {
+        "private": True,
+        "tag": "v1",
+        "old_figures": True,
+        "after": f" The files are in {tmp_path / 'out'}.",
+    }
     assert 'from_pretrained("owner/name")' in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -115,3 +120,25 @@ def test_a_mistaken_id_is_said_before_the_training(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         train.main(["--sample", "--push-to-hub", "no id"])
     assert "'no id' is not a Hub id: give owner/name." in capsys.readouterr().err
+
+
+def test_flags_of_a_push_need_one(capsys: pytest.CaptureFixture[str]) -> None:
+    import train
+
+    with pytest.raises(SystemExit):
+        train.main(["--sample", "--private"])
+    assert "give --push-to-hub OWNER/NAME too" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        ("AG News train", "`python train.py --preset lesson` with"),
+        ("sample", "--preset lesson --sample`"),
+        ("csv", "--preset lesson --data FILE`"),
+    ],
+)
+def test_it_names_the_command_that_made_it(small_lesson, bundled, origin: str, command: str) -> None:
+    performance = copy.deepcopy(dict(bundled.performance))
+    performance["data"]["origin"] = origin
+    assert command in model_card(small_lesson.config, performance)

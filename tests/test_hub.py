@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
+from demo import about
+from demo.drawing import Drawing
 from demo.models import chosen
+from demo.page import Page
 from tests.conftest import STOCKS
 from tests.hub_client import quick_client
 from tests.hub_server import Hub, serve_hub
-from textcnn import ArtifactError, DataError, HeadlineClassifier, HubError, hub
+from textcnn import PRESETS, ArtifactError, DataError, HeadlineClassifier, HubError, hub
+from textcnn.training import fit
 
 REPO = "owner/headlines"
 
@@ -75,6 +79,8 @@ def test_files_that_are_not_ours_stay_and_old_figures_go(published: Hub, folder:
     shutil.copytree(folder, tmp_path / "new")
     (tmp_path / "new" / "figures" / "old.png").unlink()
     hub.publish(tmp_path / "new", REPO)
+    assert "figures/old.png" in published.repos[REPO].files  # they may be somebody's
+    hub.publish(tmp_path / "new", REPO, old_figures=True)
     found = published.repos[REPO].files
     assert found["notes.txt"] == b"theirs"
     assert "figures/reliability.png" in found
@@ -129,8 +135,8 @@ def test_a_push_that_fails_says_what_to_do_and_where_the_files_are(
     site.fault(pattern, kind)
     before = files(folder)
     with pytest.raises(HubError, match=said) as caught:
-        hub.publish(folder, REPO)
-    assert str(caught.value).endswith(f"The files are still in {folder}.")
+        hub.publish(folder, REPO, after=" The files are in out.")
+    assert str(caught.value).endswith(" The files are in out.")
     assert files(folder) == before
 
 
@@ -183,6 +189,76 @@ def test_push_to_hub_writes_the_card_that_says_how_to_load_it(site: Hub, bundled
         bundled.predict_proba([STOCKS]),
         atol=1e-6,
     )
+
+
+def test_a_model_of_the_hub_may_go_up_again_and_keeps_its_terms(
+    site: Hub, bundled: HeadlineClassifier, tmp_path: Path
+) -> None:
+    """Its card says the same of data and terms, whose pictures it did not fetch stay."""
+    bundled.push_to_hub(REPO)
+    site.commit(REPO, {"figures/reliability.png": b"picture"})
+    HeadlineClassifier.from_pretrained(REPO).push_to_hub(REPO)
+    card = site.repos[REPO].files["README.md"].decode()
+    assert "license_name: ag-news-research-non-commercial" in card
+    assert "research and other non-commercial use" in card
+    assert site.repos[REPO].files["figures/reliability.png"] == b"picture"
+
+
+def test_a_push_of_a_model_that_fails_names_no_folder_that_is_gone(site: Hub, bundled: HeadlineClassifier) -> None:
+    site.fault("POST */commit/*", 403)
+    with pytest.raises(HubError) as caught:
+        bundled.push_to_hub(REPO)
+    assert "/" not in str(caught.value).replace(REPO, "")
+
+
+def test_a_changed_setting_in_config_json_is_noticed(published: Hub) -> None:
+    """The other files' hashes stand in it; its own is the one that git has of it."""
+    content = published.repos[REPO].files["config.json"]
+    changed = content.replace(b'"temperature": 1.0', b'"temperature": 3.0')
+    assert changed != content
+    published.fault("GET *config.json", "content", content=changed)
+    with pytest.raises(HubError, match=r"config\.json of owner/headlines is not what the Hub says it is"):
+        HeadlineClassifier.from_pretrained(REPO)
+
+
+def test_a_hub_that_hangs_is_replaced_by_a_complete_cache(
+    published: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = HeadlineClassifier.from_pretrained(REPO).predict_proba([STOCKS])
+    published.fault("/api/models/*", "hang")
+    models = chosen(REPO, seconds=1.0)
+    np.testing.assert_array_equal(models["default"].classifier.predict_proba([STOCKS]), expected)
+    assert "is taken from the cache" in caplog.text
+
+
+def test_a_card_that_is_no_text_keeps_no_page_from_starting(published: Hub) -> None:
+    published.commit(REPO, {"README.md": b"caf\xe9"})
+    models = chosen(REPO)
+    assert models.note.startswith(f"This page serves {REPO} from the Hub")
+    Page(models, Drawing(models))
+    assert "caf" in about.content(models["default"])[0]
+
+
+def test_what_a_crash_left_of_a_folder_goes_before_the_hub(
+    site: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "owner" / ".headlines.old-1")
+    monkeypatch.chdir(tmp_path)
+    assert HeadlineClassifier.from_pretrained(REPO).predict(STOCKS).label
+    assert site.requests == []
+
+
+def test_a_model_of_other_classes_stands_alone_on_the_page(site: Hub, tmp_path: Path) -> None:
+    config = PRESETS["lesson"].replace(epochs=1)
+    two = HeadlineClassifier.from_fit(fit(["oil up", "coach wins"] * 8, ["money", "games"] * 8, config), config)
+    hub.publish(two.save_pretrained(tmp_path / "two"), REPO)
+    models = chosen(REPO)
+    assert models.names == ["default"]
+    page = Page(models, Drawing(models))
+    assert "games or money" in str(page.blocks.config)
+    shown = page.ask("oil up", "default", "")[page.shown]
+    assert "one of its two classes" in shown
+    assert "2004" not in shown
 
 
 def test_a_model_without_performance_has_no_card_to_push(site: Hub, small_lesson: HeadlineClassifier) -> None:

@@ -24,7 +24,7 @@ from textcnn.filters import FilterSummary, load_summaries, save_summaries
 from textcnn.model import TextCNN
 from textcnn.text import LabelEncoder, Tokenizer
 
-__all__ = ["FORMAT_VERSION", "Artifacts", "check_target", "load", "load_from_hub", "save"]
+__all__ = ["FORMAT_VERSION", "Artifacts", "check_target", "is_there", "load", "load_from_hub", "save"]
 
 FORMAT_VERSION = 2
 CONFIG, LABELS, TOKENIZER, WEIGHTS = "config.json", "label_encoder.json", "tokenizer.json", "model.safetensors"
@@ -147,6 +147,12 @@ def load(folder: str | Path) -> Artifacts:
 def _sizes(config: Config) -> list[int]:
     """The tokens of each filter's window."""
     return [size for size in config.model.filter_sizes for _ in range(config.model.num_filters)]
+
+
+def is_there(folder: str | Path) -> bool:
+    """Return whether there is such a path, or what a crash in the middle of a save left of it."""
+    folder = _existing(folder)
+    return folder.exists() or bool(_beside(folder, "old"))
 
 
 def load_from_hub(repo: str, revision: str | None, seconds: float) -> Artifacts:

@@ -18,6 +18,7 @@ _AG_TERMS = {
     "license_link": "http://groups.di.unipi.it/~gulli/AG_corpus_of_news_articles.html",
 }
 VECTOR_TERMS = {"sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
+_FLAGS = {"sample": " --sample", "csv": " --data FILE"}
 _SOURCES = {
     "AG News train": (
         "the official AG News training titles (Zhang et al. 2015). AG's corpus of news articles is offered for "
@@ -33,9 +34,6 @@ def model_card(
     performance: Mapping[str, Any],
     *,
     filters: Sequence[FilterSummary] = (),
-    about_data: str = "",
-    about_results: str = "",
-    dataset: str | None = None,
     repo: str | None = None,
     space: str | None = None,
 ) -> str:
@@ -43,19 +41,18 @@ def model_card(
 
     Args:
         config: how the model was made.
-        performance: the content of performance.json.
+        performance: the content of performance.json; under "about" a sentence on where the headlines come from and
+            under which terms (data), sentences on how the model compares (results), the Hub id of the dataset.
         filters: what each filter looks for.
-        about_results: sentences on how it compares, for example from a benchmark.
-        about_data: a sentence on where the headlines come from and under which terms, where they are a CSV.
-        dataset: Hub id of the dataset, where the headlines are a CSV of it.
         repo: Hub id that the model is published under.
         space: Hub id of the Space whose repository the library is installed from; by default `repo`.
     """
     data, shipped = performance["data"], performance["shipped"]
-    origin = about_data or _SOURCES.get(data["origin"], data["origin"]) + "."
+    about = performance.get("about", {})
+    origin = about.get("data") or _SOURCES.get(data["origin"], data["origin"]) + "."
     classes = ", ".join(data["classes"])
     return f"""---
-{_front_matter(config, performance, dataset)}
+{_front_matter(config, performance, about.get("dataset"))}
 ---
 
 # textcnn: headline classifier, preset `{config.preset}`
@@ -87,7 +84,7 @@ Learned from {data["kept"]:,} headlines (sha256 of the file `{data["sha256"]}`):
 {_table(performance)}
 
 {_calibration(performance)}
-{about_results}
+{about.get("results") or ""}
 
 ## What ships
 
@@ -101,8 +98,8 @@ AG News it speaks of the news of 2004 and 2005, in English, as its agencies wrot
 
 ## How it was made
 
-`python train.py --preset {config.preset} --data FILE` with the settings in `config.json`; figures in
-`performance.json`. The code is under the MIT License.
+`python train.py --preset {config.preset}{_FLAGS.get(data["origin"], "")}` with the settings in `config.json`; figures
+in `performance.json`. The code is under the MIT License.
 
 ## Citation
 

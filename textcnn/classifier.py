@@ -131,7 +131,7 @@ class HeadlineClassifier:
             ArtifactError: a file is missing, altered or inconsistent; the message names it.
             HubError: the Hub could not be reached or does not have the model.
         """
-        if not hub.is_repo_id(source) or (revision is None and Path(source).exists()):
+        if not hub.is_repo_id(source) or (revision is None and artifacts.is_there(source)):
             if revision is not None:
                 raise DataError(f"Got the revision {revision!r} of the folder {source}: revisions are of Hub models.")
             parts = artifacts.load(source)

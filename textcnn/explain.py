@@ -88,6 +88,21 @@ class Explanation:
         class_ = self.class_index(target)
         return max(1.0, float(np.abs(self.contributions[class_]).max(initial=0)), abs(float(self.bias[class_])))
 
+    @property
+    def filters(self) -> list[dict[str, Any]]:
+        """The active filters as plain dictionaries: what each looks for, where it won, and what it moved."""
+        return [
+            {
+                "index": int(f),
+                "looks_for": self.filter_names[f] if self.filter_names else None,
+                "size": int(self.filter_sizes[f]),
+                "window": list(self.window(int(f))),
+                "value": float(self.values[f, self.winners[f]]),
+                "contributions": self.by_filter[:, f].sum(1).tolist(),
+            }
+            for f in np.flatnonzero(self.active)
+        ]
+
     def pieces(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Cut the headline as typed: each piece with the tokens that were read from it, none for what lies between.
 
@@ -171,17 +186,7 @@ class Explanation:
             "bias": self.bias.tolist(),
             "temperature": self.temperature,
             "left_out": None if self.left_out is None else self.left_out.tolist(),
-            "filters": [
-                {
-                    "index": int(f),
-                    "looks_for": self.filter_names[f] if self.filter_names else None,
-                    "size": int(self.filter_sizes[f]),
-                    "window": list(self.window(int(f))),
-                    "value": float(self.values[f, self.winners[f]]),
-                    "contributions": self.by_filter[:, f].sum(1).tolist(),
-                }
-                for f in np.flatnonzero(self.active)
-            ],
+            "filters": self.filters,
         }
 
     def to_json(self) -> str:

@@ -54,7 +54,7 @@ def export_onnx(classifier: HeadlineClassifier, path: str | Path) -> Path:
     try:
         import onnxscript  # noqa: F401  # what torch's exporter stands on, heavy, and needed here alone
     except ImportError:
-        raise TextCNNError('The ONNX exporter is not installed: pip install "textcnn[onnx]".') from None
+        raise TextCNNError("The ONNX exporter is not installed: pip install onnx onnxscript.") from None
     network = _Probabilities(classifier).eval()
     example = torch.tensor([[2, 3, 0], [4, 5, 6]])  # two sizes apart from 1, which the exporter would take as fixed
     sizes = {0: torch.export.Dim("headlines"), 1: torch.export.Dim("tokens")}

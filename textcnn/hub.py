@@ -3,6 +3,7 @@
 Nothing here reads what it fetches: `artifacts.load` checks every hash and never takes a pickle.
 """
 
+import hashlib
 import logging
 import queue
 import threading
@@ -59,8 +60,12 @@ def fetch(
     """
     if revision is not None and len(revision) == 40 and (cached := _cached(repo, names, optional, revision)):
         return cached
-    failed = f"{repo} did not come from the Hub"
-    return _within(seconds, failed, lambda: _fetch(repo, names, optional, revision, seconds))
+    try:
+        return _within(seconds, lambda: _fetch(repo, names, optional, revision, seconds))
+    except TimeoutError:
+        if cached := _from_cache(repo, names, optional, revision):
+            return cached
+        raise HubError(f"{repo} did not come from the Hub within {seconds:g} s: try again, or use a folder.") from None
 
 
 def _fetch(
@@ -68,16 +73,13 @@ def _fetch(
 ) -> dict[str, Path]:
     from huggingface_hub import HfApi, hf_hub_download  # heavy, and only needed here
 
-    from textcnn.transport import bounded_client
-
-    with _said(repo, revision), bounded_client(seconds, 2 * _MAX_BYTES):
+    with _said(repo, revision), _client(seconds, 2 * _MAX_BYTES):
         try:
             info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         except Exception as error:
-            cached = None if _answered(error) else _cached(repo, names, optional, revision)
+            cached = None if _answered(error) else _from_cache(repo, names, optional, revision)
             if cached is None:
                 raise
-            log.warning("The Hub cannot be reached: %s is taken from the cache.", repo)
             return cached
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
         _check_files(repo, names, sizes)
@@ -86,7 +88,26 @@ def _fetch(
         first = Path(hf_hub_download(repo, wanted[0], revision=revision))
         commit = first.parents[len(Path(wanted[0]).parts) - 1].name
         others = {name: Path(hf_hub_download(repo, name, revision=commit)) for name in wanted[1:]}
-        return {wanted[0]: first, **others}
+        found = {wanted[0]: first, **others}
+        _check_blobs(repo, found, {file.rfilename: file.blob_id for file in info.siblings or [] if not file.lfs})
+        return found
+
+
+def _check_blobs(repo: str, found: dict[str, Path], blobs: dict[str, str | None]) -> None:
+    """Hold small files to the hashes that git has of them; config.json, which names the other hashes, has no other."""
+    for name, path in found.items():
+        content = path.read_bytes() if blobs.get(name) else b""
+        if blobs.get(name) and hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() != blobs[name]:
+            raise HubError(f"{name} of {repo} is not what the Hub says it is: delete it from the cache and try again.")
+
+
+def _from_cache(
+    repo: str, names: Sequence[str], optional: Sequence[str], revision: str | None
+) -> dict[str, Path] | None:
+    """The files in the cache, in place of the Hub's, which is said."""
+    if cached := _cached(repo, names, optional, revision):
+        log.warning("The Hub cannot be reached: %s is taken from the cache.", repo)
+    return cached
 
 
 def _cached(repo: str, names: Sequence[str], optional: Sequence[str], revision: str | None) -> dict[str, Path] | None:
@@ -114,10 +135,13 @@ def _check_files(repo: str, names: Sequence[str], sizes: dict[str, int]) -> None
     raise HubError(f"{repo} has no {', '.join(missing)}: it is not a complete textcnn model.{note}")
 
 
-def publish(folder: Path, repo: str, *, private: bool = False, tag: str | None = None, kind: str = "model") -> str:
+def publish(
+    folder: Path, repo: str, *, private: bool = False, tag: str | None = None, kind: str = "model",
+    old_figures: bool = False, after: str = "",
+) -> str:  # fmt: skip
     """Upload a folder in one commit and return the address of the repository, which is created if it is not there.
 
-    Files of the repository that the folder does not have stay, but for old figures. Equal content makes no commit.
+    Files of the repository that the folder does not have stay. Equal content makes no commit.
 
     Args:
         folder: what to upload.
@@ -125,17 +149,17 @@ def publish(folder: Path, repo: str, *, private: bool = False, tag: str | None =
         private: whether a new repository is private; one that is there must be so already.
         tag: a name for this state, such as v1.
         kind: "model" or "space".
+        old_figures: delete the pictures under figures/ that the folder does not have.
+        after: a sentence to add to an error, for example on where the files are.
 
     Raises:
-        HubError: it failed; the message says what to do. The folder stays as it is.
+        HubError: it failed; the message says what to do.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    from textcnn.transport import bounded_client
-
     api = HfApi()
     new = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    with _said(repo, None, f" The files are still in {folder}."), bounded_client(_PUBLISH_SECONDS, _MAX_BYTES):
+    with _said(repo, None, after), _client(_PUBLISH_SECONDS, _MAX_BYTES):
         sdk = "gradio" if kind == "space" else None
         url = api.create_repo(repo, private=private, repo_type=kind, exist_ok=True, space_sdk=sdk)
         info = api.repo_info(repo, repo_type=kind)
@@ -144,7 +168,7 @@ def publish(folder: Path, repo: str, *, private: bool = False, tag: str | None =
         if tag is not None:
             _check_tag(api.list_repo_refs(repo, repo_type=kind).tags, tag, repo)
         there = [file.rfilename for file in getattr(info, "siblings", None) or []]
-        old = [name for name in there if name.startswith("figures/") and name not in new]
+        old = [name for name in there if old_figures and name.startswith("figures/") and name not in new]
         done = api.create_commit(
             repo,
             [
@@ -160,14 +184,24 @@ def publish(folder: Path, repo: str, *, private: bool = False, tag: str | None =
     return str(url)
 
 
+@contextmanager
+def _client(seconds: float, max_bytes: int) -> Iterator[None]:
+    from textcnn.transport import bounded_client  # stands on huggingface_hub's inside, which a version may change
+
+    with bounded_client(seconds, max_bytes):
+        yield
+
+
 def _check_tag(tags: Sequence[object], tag: str, repo: str) -> None:
     if tag in [getattr(there, "name", None) for there in tags]:
         raise HubError(f"{repo} has the tag {tag} already: give another, or delete it on the repository's page.")
 
 
-def _within(seconds: float, failed: str, work: Callable[[], T]) -> T:
-    """Run `work` in a thread that is left to itself when the time is over: no timeout of the client's bounds a body
-    that comes a byte at a time.
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Run `work` in a thread that is left to itself when the time is over, as a name server's silence has no bound.
+
+    Raises:
+        TimeoutError: the time is over.
     """
     results: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
@@ -181,7 +215,7 @@ def _within(seconds: float, failed: str, work: Callable[[], T]) -> T:
     try:
         result, error = results.get(timeout=seconds)
     except queue.Empty:
-        raise HubError(f"{failed} within {seconds:g} s: try again, or work from a local folder.") from None
+        raise TimeoutError from None
     if error is not None:
         raise error
     return result  # type: ignore[return-value]
@@ -241,6 +275,8 @@ def _by_kind(error: Exception, repo: str) -> str:
         return f"The Hub's cache cannot be written ({error.strerror}): make room, or set HF_HOME to another folder."
     if "Consistency check failed" in reason:
         return f"A file of {repo} did not come whole: try again."
+    if isinstance(error, ImportError):
+        return f"The installed huggingface_hub does not fit ({reason}): pip install -r requirements.txt."
     if isinstance(error, ValueError | KeyError | TypeError):
         return f"What answered for {repo} is not the Hub ({reason}): is there a login page in between?"
     cause: Any = error.__cause__

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,17 +71,18 @@ def score_csv(
     with csv_errors(Path(name), encoding), source.open("rb") as raw:
         if not target.resolve().parent.is_dir():
             raise DataError(f"There is no folder {target.resolve().parent} to write {target.name} to.")
-        handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.resolve().parent)
+        partial = target.resolve().parent / f".{target.name}.{uuid.uuid4().hex}"
         try:
+            # Not a temporary file of Python's, whose rights are the owner's alone.
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as output:
                 scored = _score(classifier, raw, output, name, column, encoding, progress)
-            os.chmod(partial, 0o666 & ~_umask())
             os.replace(partial, target)
         except OSError as error:  # the source is open already: what fails here is the writing
-            os.unlink(partial)
+            partial.unlink(missing_ok=True)
             raise DataError(f"{target} cannot be written: {error.strerror}. Nothing was changed.") from None
         except BaseException:
-            os.unlink(partial)
+            partial.unlink(missing_ok=True)
             raise
     return scored
 
@@ -192,9 +193,3 @@ def _answers(classifier: HeadlineClassifier, titles: Sequence[str]) -> Iterator[
     classes = classifier.classes
     for best, row, share in zip(probabilities.argmax(1), probabilities.tolist(), unknown_shares.tolist(), strict=True):
         yield [classes[best], *(f"{probability:.6f}" for probability in row), f"{share:.3f}"]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
