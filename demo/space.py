@@ -50,9 +50,7 @@ def assemble(folder: Path, repo: str, revision: str, space: str | None = None) -
         if not hub.is_repo_id(name):
             raise HubError(f"{name!r} is not a Hub id: give owner/name.")
     if not revision.strip():
-        raise HubError(
-            "Got no revision: give a commit or a tag, so that the Space does not change by itself."
-        )
+        raise HubError("Got no revision: give a commit or a tag, so that the Space does not change by itself.")
     if folder.exists() and not (folder / "space.json").is_file():
         raise HubError(f"{folder} is there already and is not of a Space: give a new folder.")
     shutil.rmtree(folder, ignore_errors=True)

@@ -173,6 +173,17 @@ def test_a_commit_in_the_cache_needs_no_request_and_a_branch_no_network(publishe
     assert HeadlineClassifier.from_pretrained(REPO).predict(STOCKS).label
 
 
+def test_the_page_gets_card_and_figures_also_where_the_library_fetched_the_model_before(published: Hub) -> None:
+    head = published.repos[REPO].head.sha
+    HeadlineClassifier.from_pretrained(REPO, revision=head)
+    served = chosen(REPO, head)["default"]
+    assert (served.folder / "README.md").is_file()
+    assert (served.folder / "figures" / "reliability.png").is_file()
+    published.requests.clear()
+    chosen(REPO, head)
+    assert published.requests == []
+
+
 def test_tags_and_branches_are_revisions(published: Hub) -> None:
     published.tag(REPO, "v1", "main")
     assert HeadlineClassifier.from_pretrained(REPO, revision="v1").predict(STOCKS).label
@@ -216,9 +227,13 @@ def test_a_changed_setting_in_config_json_is_noticed(published: Hub) -> None:
     content = published.repos[REPO].files["config.json"]
     changed = content.replace(b'"temperature": 1.0', b'"temperature": 3.0')
     assert changed != content
+    head = published.repos[REPO].head.sha
     published.fault("GET *config.json", "content", content=changed)
-    with pytest.raises(HubError, match=r"config\.json of owner/headlines is not what the Hub says it is"):
-        HeadlineClassifier.from_pretrained(REPO)
+    for _ in range(2):  # nor does the cache keep it
+        with pytest.raises(HubError, match=r"config\.json of owner/headlines is not what the Hub says it is"):
+            HeadlineClassifier.from_pretrained(REPO, revision=head)
+    published.faults.clear()
+    assert HeadlineClassifier.from_pretrained(REPO, revision=head).temperature == 1
 
 
 def test_a_hub_that_hangs_is_replaced_by_a_complete_cache(

@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,7 +58,11 @@ def fetch(
     Raises:
         HubError: the files cannot be had; the message says why, and what to do.
     """
-    if revision is not None and len(revision) == 40 and (cached := _cached(repo, names, optional, revision)):
+    if (
+        revision is not None
+        and len(revision) == 40
+        and (cached := _cached(repo, names, optional, revision, settled=True))
+    ):
         return cached
     try:
         return _within(seconds, lambda: _fetch(repo, names, optional, revision, seconds))
@@ -72,6 +76,7 @@ def _fetch(
     repo: str, names: Sequence[str], optional: Sequence[str], revision: str | None, seconds: float
 ) -> dict[str, Path]:
     from huggingface_hub import HfApi, hf_hub_download  # heavy, and only needed here
+    from huggingface_hub.errors import EntryNotFoundError
 
     with _said(repo, revision), _client(seconds, 2 * _MAX_BYTES):
         try:
@@ -88,6 +93,9 @@ def _fetch(
         first = Path(hf_hub_download(repo, wanted[0], revision=revision))
         commit = first.parents[len(Path(wanted[0]).parts) - 1].name
         others = {name: Path(hf_hub_download(repo, name, revision=commit)) for name in wanted[1:]}
+        for name in set(optional) - set(wanted):  # the cache then knows that there is none
+            with suppress(EntryNotFoundError):
+                hf_hub_download(repo, name, revision=commit)
         found = {wanted[0]: first, **others}
         _check_blobs(repo, found, {file.rfilename: file.blob_id for file in info.siblings or [] if not file.lfs})
         return found
@@ -98,7 +106,9 @@ def _check_blobs(repo: str, found: dict[str, Path], blobs: dict[str, str | None]
     for name, path in found.items():
         content = path.read_bytes() if blobs.get(name) else b""
         if blobs.get(name) and hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() != blobs[name]:
-            raise HubError(f"{name} of {repo} is not what the Hub says it is: delete it from the cache and try again.")
+            path.resolve().unlink(missing_ok=True)  # or the cache would hand it on without a question
+            path.unlink(missing_ok=True)
+            raise HubError(f"{name} of {repo} is not what the Hub says it is: it is out of the cache, try again.")
 
 
 def _from_cache(
@@ -110,8 +120,12 @@ def _from_cache(
     return cached
 
 
-def _cached(repo: str, names: Sequence[str], optional: Sequence[str], revision: str | None) -> dict[str, Path] | None:
-    """The files in the cache, if all that are needed are there."""
+def _cached(
+    repo: str, names: Sequence[str], optional: Sequence[str], revision: str | None, *, settled: bool = False
+) -> dict[str, Path] | None:
+    """The files in the cache, if all that are needed are there, and if `settled`, of the others is known whether they
+    exist.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     found = {}
@@ -119,7 +133,9 @@ def _cached(repo: str, names: Sequence[str], optional: Sequence[str], revision: 
         path = try_to_load_from_cache(repo, name, revision=revision)
         if isinstance(path, str):
             found[name] = Path(path)
-    return found if all(name in found for name in names) else None
+        elif name in names or (settled and path is None):
+            return None
+    return found
 
 
 def _check_files(repo: str, names: Sequence[str], sizes: dict[str, int]) -> None:
