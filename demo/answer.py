@@ -9,7 +9,7 @@ from demo.links import Query
 from demo.models import Models
 from textcnn import Explanation
 from textcnn.plots import alternative_text, picture_size
-from textcnn.text import doubt
+from textcnn.text import doubt, shorten
 
 __all__ = ["answer", "difference", "in_words"]
 
@@ -105,11 +105,7 @@ def in_words(explanation: Explanation, target: str | None = None) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     """Words as HTML, each cut to a length that fits a line."""
-    return ", ".join(f"<em>{html.escape(_cut(word))}</em>" for word in words)
-
-
-def _cut(word: str) -> str:
-    return word if len(word) <= 30 else word[:29] + "…"
+    return ", ".join(f"<em>{html.escape(shorten(word))}</em>" for word in words)
 
 
 def _bars(explanation: Explanation, classes: Sequence[str]) -> str:
@@ -157,7 +153,7 @@ def _without(explanation: Explanation, token: int, text: str, classes: Sequence[
         for name, change in zip(explanation.classes, explanation.left_out[:, token], strict=True)
     }
     label, winner = explanation.label, max(left, key=left.__getitem__)
-    said = f"Without “{_cut(text)}”: {label} {left[label]:.1%} instead of {explanation.distribution[label]:.1%}"
+    said = f"Without “{shorten(text)}”: {label} {left[label]:.1%} instead of {explanation.distribution[label]:.1%}"
     said += "." if winner == label else f", and {winner} would be ahead with {left[winner]:.1%}."
     values = ",".join(f"{left[name]:.9f}" for name in classes)
     return f'data-without="{values}" data-said="{html.escape(said)}"'
@@ -221,7 +217,7 @@ def difference(kept: Explanation, now: Explanation) -> str:
         made = f"pushed {parts[0][word]:+.1f} before and is not there now"
     else:
         made = f"pushed {parts[0][word]:+.1f} before and {parts[1][word]:+.1f} now"
-    return f"{shares} “{_cut(word)}” made most of the difference: it {made}."
+    return f"{shares} “{shorten(word)}” made most of the difference: it {made}."
 
 
 def _by_word(explanation: Explanation, name: str) -> dict[str, float]:

@@ -20,6 +20,7 @@ from demo.models import Models, Served
 from demo.tables import MAX_BYTES, MAX_ROWS, PASTED, TITLES, Table, megabytes
 from textcnn import DataError
 from textcnn.scoring import Scored, added_columns, score_csv
+from textcnn.text import shorten
 
 __all__ = ["CSS", "MAX_BYTES", "MAX_ROWS", "answer", "build", "noticed"]
 
@@ -53,7 +54,8 @@ class Answers:
                 counts[label] += 1
                 doubtful += float(numbers[-1]) > 0.5
                 if len(first) < SHOWN_ROWS:
-                    first.append([shortened(row[place]), label, *(f"{float(number):.3f}" for number in numbers)])
+                    title = shorten(row[place], SHOWN_CHARACTERS)
+                    first.append([title, label, *(f"{float(number):.3f}" for number in numbers)])
         return cls(counts, doubtful, first)
 
 
@@ -173,11 +175,6 @@ def status(content: str) -> str:
     return f'<p role="status">{content}</p>'
 
 
-def shortened(headline: str) -> str:
-    """Return what a cell of the table can show of a headline."""
-    return headline if len(headline) <= SHOWN_CHARACTERS else headline[: SHOWN_CHARACTERS - 1] + "…"
-
-
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -187,9 +184,6 @@ def counted(number: int, noun: str) -> str:
 
 # Beside page.css, whose bars it uses.
 CSS = """
-#many-intro .html-container, #many-noted .html-container, #many-said .html-container, #many-bars .html-container {
-  padding: 0 !important;
-}
 #many-intro p, #many-noted p { margin: 0; max-width: 72ch; color: var(--body-text-color-subdued); line-height: 1.5; }
 #many-said p { margin: 0; line-height: 1.6; font-size: 1.05rem; }
 #many-noted p, #many-said p { overflow-wrap: anywhere; }

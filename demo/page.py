@@ -11,6 +11,7 @@ from demo.drawing import Drawing
 from demo.links import MAX_CHARACTERS, Query, checked
 from demo.models import Models
 from textcnn import DataError
+from textcnn.text import shorten
 
 __all__ = ["EXAMPLES", "Page"]
 
@@ -130,8 +131,7 @@ class Page:
 
     def hold(self, asked: str) -> Updates:
         """Keep the headline that was answered last, to show it beside the next one."""
-        cut = asked if len(asked) <= 60 else asked[:59] + "…"
-        said = f"Kept: “{html.escape(cut)}”. The next headline is shown beside it."
+        said = f"Kept: “{html.escape(shorten(asked, 60))}”. The next headline is shown beside it."
         return {self.said: f'<p role="status">{said}</p>'} | self._comparing(asked)
 
     def let_go(self, asked: str, target: str, model: str) -> Updates:

@@ -127,7 +127,7 @@ def load(folder: str | Path) -> Artifacts:
         )
     model = _model(folder / WEIGHTS, contents[WEIGHTS], config, len(tokenizer), len(label_encoder))
     filters = load_summaries(folder / FILTERS)
-    if filters and [summary.size for summary in filters] != _sizes(config):
+    if filters and [summary.size for summary in filters] != config.model.windows:
         raise ArtifactError(f"{FILTERS} in {folder} is of another model: its filters are not those of {CONFIG}.")
     performance = read_json(folder / PERFORMANCE) if (folder / PERFORMANCE).exists() else None
     if not isinstance(performance, dict | None):
@@ -142,11 +142,6 @@ def load(folder: str | Path) -> Artifacts:
         performance=performance,
         filters=filters,
     )
-
-
-def _sizes(config: Config) -> list[int]:
-    """The tokens of each filter's window."""
-    return [size for size in config.model.filter_sizes for _ in range(config.model.num_filters)]
 
 
 def is_there(folder: str | Path) -> bool:

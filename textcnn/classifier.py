@@ -97,7 +97,7 @@ class HeadlineClassifier:
         Raises:
             DataError: some filters are described and others not.
         """
-        count = config.model.num_filters * len(config.model.filter_sizes)
+        count = len(config.model.windows)
         if len(filters) not in (0, count):
             raise DataError(f"Got descriptions of {len(filters)} filters: the network has {count}.")
         self.config = config
@@ -262,7 +262,6 @@ class HeadlineClassifier:
         trace = self.model.trace(padded, torch.tensor([len(tokens)]))
         parts = contributions(self.model, ids, trace)
         probabilities = torch.softmax(trace.logits[0] / self.temperature, dim=0).numpy()
-        model = self.config.model
         return Explanation(
             title=title,
             tokens=tokens,
@@ -275,7 +274,7 @@ class HeadlineClassifier:
             values=trace.values[0, :, : len(tokens)].numpy(),
             winners=trace.winners[0].numpy(),
             active=trace.active[0].numpy(),
-            filter_sizes=np.repeat(model.filter_sizes, model.num_filters),
+            filter_sizes=np.array(self.config.model.windows),
             picture_scale=self.picture_scale,
             filter_names=self._filter_names,
             left_out=self._left_out(ids[0].numpy(), probabilities) if left_out else None,

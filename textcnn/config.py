@@ -127,6 +127,11 @@ class ModelConfig:
                 "a one-hot model has no embedding to drop from. Set embedding_dropout to 0."
             )
 
+    @property
+    def windows(self) -> list[int]:
+        """The tokens of each filter's window, in the order of the network's filters."""
+        return [size for size in self.filter_sizes for _ in range(self.num_filters)]
+
 
 @dataclass(frozen=True)
 class TrainConfig:

@@ -20,7 +20,7 @@ from torch import Tensor
 from textcnn.batches import HeadlineDataset
 from textcnn.errors import DataError
 from textcnn.model import TextCNN, Trace, same_padding
-from textcnn.text import Token
+from textcnn.text import Token, shorten
 
 __all__ = ["Contributions", "Explanation", "contributions", "picture_scale"]
 
@@ -142,7 +142,7 @@ class Explanation:
         ranked = np.argsort(-case, kind="stable")
         enough = int(np.searchsorted(case[ranked].cumsum(), 0.5 * case.sum())) + 1
         best = sorted(int(t) for t in ranked[: min(enough, 3)])  # half of the case, where three words carry as much
-        words = _listed([_cut(self.title[self.tokens[t].start : self.tokens[t].end]) for t in best])
+        words = _listed([shorten(self.title[self.tokens[t].start : self.tokens[t].end]) for t in best])
         windows = [range(*self.window(int(f))) for f in np.flatnonzero(self.active)]
         fired = sum(any(t in window for t in best) for window in windows)
         share = case[best].sum() / case.sum()
@@ -207,10 +207,6 @@ def _listed(words: list[str]) -> str:
     """Quoted words with commas and an "and"."""
     quoted = [f"“{word}”" for word in words]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-
-
-def _cut(word: str) -> str:
-    return word if len(word) <= 30 else word[:29] + "…"
 
 
 @torch.no_grad()

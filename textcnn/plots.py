@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from textcnn.errors import DataError
 from textcnn.explain import Explanation
 from textcnn.sheet import STYLES, Sheet, Style, shape
+from textcnn.text import shorten
 
 __all__ = ["alternative_text", "heatmap", "picture_size"]
 
@@ -130,7 +131,7 @@ def _as_typed(explanation: Explanation, column: int) -> str:
     """The token as the reader typed it, of a length that fits; a question mark where the model has no such word."""
     token = explanation.tokens[column]
     typed = "".join(c if c.isprintable() else "?" for c in explanation.title[token.start : token.end])
-    typed = typed if len(typed) <= 13 else typed[:12] + "…"
+    typed = shorten(typed, 13)
     return typed if token.known else f"{typed} (?)"
 
 
@@ -147,7 +148,7 @@ def _draw_title(sheet: Sheet, explanation: Explanation, class_: int, columns: in
     name, every = explanation.classes[class_], len(explanation.tokens)
     probability = explanation.distribution[name]
     words = _words(every) if columns == every else f"the strongest {columns} of {every:,} words"
-    name = name if len(name) <= 30 else name[:29] + "…"
+    name = shorten(name)
     sheet.write(0.12, 0.20, f"{name}, {probability:.0%}", 12, look.ink, bold=True)
     text = f"{words}; the strongest {filters} of {len(explanation.values)} filters"
     sheet.write(0.12, 0.42, text, 7.5, look.muted)

@@ -15,7 +15,7 @@ from textcnn.cleaning import STOP_WORDS, Span, clean, clean_with_spans
 from textcnn.config import TextConfig, check_types, read_json, write_json
 from textcnn.errors import ArtifactError, ConfigError, DataError
 
-__all__ = ["PAD", "UNK", "LabelEncoder", "Token", "Tokenizer", "doubt"]
+__all__ = ["PAD", "UNK", "LabelEncoder", "Token", "Tokenizer", "doubt", "shorten"]
 
 PAD, UNK = "<PAD>", "<UNK>"  # at indices 0 and 1 of every vocabulary
 
@@ -58,6 +58,15 @@ def doubt(tokens: Sequence[Token]) -> str | None:
     if sum(not token.known for token in tokens) > len(tokens) / 2:
         return "The model does not know most of these words: the answer is little more than a guess."
     return None
+
+
+def shorten(text: str, most: int = 30) -> str:
+    """Return the text, cut to `most` characters where it is longer.
+
+    >>> shorten("antidisestablishmentarianism", 13)
+    'antidisestab…'
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 @dataclass(frozen=True)
